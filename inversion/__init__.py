@@ -1,0 +1,1 @@
+"""Bayesian inversion: covariances, solver, posterior, totals with their budget, diagnostics."""

@@ -1,0 +1,1 @@
+"""Towers, columns, flux lidar and stack monitors: readers, quality flags, background, error components."""

@@ -1,0 +1,1 @@
+"""Inventories on the flux grid: readers, conservative regridding, regions, prior uncertainty."""

@@ -1,0 +1,1 @@
+"""What people open: totals, maps, reports and the page."""

@@ -1,0 +1,1 @@
+"""Lagrangian transport: met readers, particles, footprints, Jacobian."""
