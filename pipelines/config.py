@@ -13,7 +13,7 @@ from pipelines import sections as s
 from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
 from pipelines.source import Fault, read_source
-from pipelines.sources import Observations, Prior
+from pipelines.sources import Background, Observations, Prior
 
 
 class Config(Section):
@@ -28,7 +28,7 @@ class Config(Section):
     met: s.Met | None = Field(default=None, description="meteorology for our own transport")
     transport: s.Transport = Field(description="how emissions reach the towers")
     prior: Prior = Field(description="inventory and its uncertainty")
-    background: s.AnyBackground = Field(description="air that enters the domain")
+    background: Background = Field(description="air that enters the domain")
     inversion: s.Inversion = Field(default=s.Inversion(), description="limits of the solver")
     regions: s.Regions | None = Field(default=None, description="areas to make totals for")
     products: s.Products = Field(default=s.Products(), description="maps, report, page")
@@ -66,6 +66,12 @@ class Config(Section):
         if self.world is not None:
             return "a world"
         return "responses" if isinstance(self.transport, s.Response) else "files"
+
+    @property
+    def grid_kind(self) -> str:
+        """How the grid is found: "explicit", "borrowed" from the prior, or "regions" where there is none."""
+        kinds = {s.ExplicitGrid: "explicit", s.BorrowedGrid: "borrowed", type(None): "regions"}
+        return kinds[type(self.grid)]
 
     def section(self, name: str) -> object:
         """Return a section, by dotted name, as JSON can hold it."""

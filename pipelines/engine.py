@@ -5,17 +5,22 @@ and the results it needs. The same stages run here, in process, or as Prefect ta
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar, cast
 
 import xarray as xr
 
 from metroflux.errors import MetrofluxError
 from metroflux.parallel import Mapper
-from metroflux.provenance import sha256_file, sha256_json
+from metroflux.provenance import Stamp, sha256_file, sha256_json
 from pipelines.store import Store, remove
+
+C = TypeVar("C")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Settings(Protocol):
@@ -30,6 +35,55 @@ class Settings(Protocol):
         ...
 
 
+class Watch(Protocol):
+    """Shows how far a run is."""
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Surround a stage."""
+        ...
+
+    def pieces(self, results: Iterator[R], total: int) -> Iterator[R]:
+        """Pass on the results of mapped work as they arrive."""
+        ...
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A mapper whose progress is shown."""
+
+    mapper: Mapper
+    watch: Watch
+
+    def __call__(self, function: Callable[[C, T], R], common: C, items: Sequence[T]) -> Iterator[R]:
+        """Yield function(common, item) for each item, in order."""
+        return self.watch.pieces(self.mapper(function, common, items), len(items))
+
+
+@dataclass(frozen=True)
+class Remembering:
+    """A mapper that keeps each result as it arrives, and after an interruption asks for the absent ones.
+
+    It must get the same functions and items, in the same order, for the same `parts`: these belong to one
+    stage under one key, which fixes all that goes into it.
+    """
+
+    mapper: Mapper
+    parts: Store
+    calls: list[str] = field(default_factory=list)
+
+    def __call__(self, function: Callable[[C, T], R], common: C, items: Sequence[T]) -> Iterator[R]:
+        """Yield function(common, item) for each item, in order, always as read back."""
+        call = f"{len(self.calls)}-{function.__name__.strip('_')}"
+        self.calls.append(call)
+        keys = [sha256_json([call, number, len(items)]) for number in range(len(items))]
+        absent = [not self.parts.has(call, key) for key in keys]
+        arriving = self.mapper(function, common, [i for i, new in zip(items, absent, strict=True) if new])
+        for key, new in zip(keys, absent, strict=True):
+            if new:
+                self.parts.keep(call, key, {"part": next(arriving)})
+            yield cast(R, self.parts.get(call, key, "part"))
+
+
 @dataclass(frozen=True)
 class Job:
     """What a stage gets to work with.
@@ -37,13 +91,15 @@ class Job:
     config : the whole configuration; a stage reads only the sections that it declares
     mapper : runs independent pieces, perhaps on many workers
     inputs : the results that the stage declares, by name
-    parts : where pieces of the stage's work survive an interruption
+    remembering : the same, for work worth resuming in the middle; its pieces must be of a type with a codec
+    stamp : what a published file says of this run; only for stages that declare `stamped`
     """
 
     config: object
     mapper: Mapper
+    remembering: Mapper
     inputs: Mapping[str, object]
-    parts: Store
+    stamp: Stamp
 
     def dataset(self, name: str) -> xr.Dataset:
         """Return an input that is a dataset."""
@@ -61,6 +117,7 @@ class Stage:
     outputs : names of the results
     inputs : names of results of earlier stages
     sections : dotted names of the sections of the configuration that it reads
+    stamped : whether the outputs name the run that made them
     """
 
     name: str
@@ -68,6 +125,7 @@ class Stage:
     outputs: tuple[str, ...]
     inputs: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
+    stamped: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +153,8 @@ class Engine:
     store: Store
     mapper: Mapper
     code: str
+    stamp: Stamp
+    watch: Watch
     done: list[Done] = field(default_factory=list)
     makers: dict[str, tuple[str, str]] = field(default_factory=dict)
     file_hashes: dict[Path, str] = field(default_factory=dict)
@@ -110,15 +170,18 @@ class Engine:
         start, key = time.perf_counter(), self.key(stage)
         reused = self.store.has(stage.name, key)
         if not reused:
-            self._make(stage, key)
+            with self.watch.stage(stage.name):
+                self._make(stage, key)
         self.makers |= dict.fromkeys(stage.outputs, (stage.name, key))
         self.done.append(Done(stage.name, key, time.perf_counter() - start, reused))
         return self.done[-1]
 
     def _make(self, stage: Stage, key: str) -> None:
         parts = Store(self.store.place(stage.name, key).with_suffix(".parts"), self.store.codecs)
+        parts.sweep()
+        mapper = Watched(self.mapper, self.watch)
         inputs = {name: self.result(name) for name in stage.inputs}
-        values = stage.function(Job(self.config, self.mapper, inputs, parts))
+        values = stage.function(Job(self.config, mapper, Remembering(mapper, parts), inputs, self.stamp))
         if set(values) != set(stage.outputs):
             raise MetrofluxError(
                 f"stage '{stage.name}' gave {sorted(values)}, expected {sorted(stage.outputs)}"
@@ -134,9 +197,12 @@ class Engine:
         MetrofluxError
             If no stage so far has made it.
         """
+        return self.store.get(*self._maker(name), name)
+
+    def _maker(self, name: str) -> tuple[str, str]:
         if name not in self.makers:
             raise MetrofluxError(f"result '{name}' is needed before any stage has made it")
-        return self.store.get(*self.makers[name], name)
+        return self.makers[name]
 
     def key(self, stage: Stage) -> str:
         """Return the SHA-256 of all that decides a stage's result."""
@@ -145,7 +211,8 @@ class Engine:
             "stage": stage.name,
             "code": self.code,
             "config": {name: self.config.section(name) for name in stage.sections},
-            "inputs": {name: self.makers[name][1] for name in stage.inputs if name in self.makers},
+            "inputs": {name: self._maker(name)[1] for name in stage.inputs},
+            "stamp": [self.stamp.run_id, self.stamp.config_sha256] if stage.stamped else [],
             "files": [self._sha256(path) for path in files],
         })  # fmt: skip
 
@@ -153,26 +220,3 @@ class Engine:
         if path not in self.file_hashes:
             self.file_hashes[path] = sha256_file(path)
         return self.file_hashes[path]
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A part of a stage's work that is kept by itself: `item` goes to the worker, `key` names the result."""
-
-    key: str
-    item: object
-
-
-def in_pieces(
-    job: Job, name: str, function: Callable[..., xr.Dataset], common: object, pieces: Sequence[Piece]
-) -> list[xr.Dataset]:
-    """Return function(common, item) of each piece, in order; those that an interrupted run left are reused.
-
-    Results are kept as they arrive, so that an interruption loses only those under way.
-    """
-    absent = [piece for piece in pieces if not job.parts.has(name, piece.key)]
-    arriving = job.mapper(function, common, [piece.item for piece in absent])
-    for piece, result in zip(absent, arriving, strict=True):
-        job.parts.keep(name, piece.key, {"part": result})
-    found = [job.parts.get(name, piece.key, "part") for piece in pieces]
-    return [ds for ds in found if isinstance(ds, xr.Dataset)]

@@ -81,29 +81,10 @@ class Met(Section):
 
     reader: Literal["wrf"] = Field(description="format of the files")
     files: InputFiles = Field(description="pattern of the files, with *")
+    roughness: Positive | None = Field(default=None, description="roughness length where files have none, m")
     levels: tuple[Positive, ...] = Field(
-        default=(
-            10,
-            30,
-            60,
-            100,
-            150,
-            220,
-            300,
-            400,
-            550,
-            750,
-            1000,
-            1300,
-            1700,
-            2200,
-            2800,
-            3500,
-            4500,
-            6000,
-        ),
-        min_length=2,
-        description="heights of the met cube above ground, m, ascending",
+        default=(),
+        description="heights of the met cube above ground, m; empty: the default",
     )
 
 
@@ -111,14 +92,24 @@ class Particles(Section):
     """Footprints from our own particle model."""
 
     model: Literal["particles"] = Field(description="'particles': our own; 'response': a file of responses")
-    particles: int = Field(ge=1, le=100_000, description="particles per receptor")
+    particles: int = Field(ge=2, le=100_000, description="particles per receptor, 1")
     hours: Positive = Field(description="how far back particles are followed, h")
     seed: int = Field(ge=0, description="seed of the random numbers")
-    batch: int = Field(
-        default=24, ge=1, le=1000, description="receptors per batch, the unit of work and of resuming"
+    minimum: int = Field(default=20, ge=2, description="least particles per point of a column, 1")
+    column_top: Positive | None = Field(
+        default=None, description="top of columns, m above ground; none: of the met"
     )
-    column_heights: tuple[Positive, ...] = Field(
-        default=(), description="heights of the points of a column receptor, m; empty for the default"
+    stop_at_met_start: bool = Field(
+        default=False, description="follow only to the met's start, if `hours` is longer"
+    )
+    estimator: Literal["growing", "half"] = Field(
+        default="growing", description="layer of contact: growing with the plume, or half the mixing height"
+    )
+    batch: int = Field(
+        default=32, ge=1, le=1000, description="receptors per batch, the unit of work and of resuming"
+    )
+    drop_early: bool = Field(
+        default=False, description="ignore sensitivity to times before the flux intervals"
     )
 
 
@@ -126,10 +117,14 @@ class Response(Section):
     """Responses of another model in place of footprints."""
 
     model: Literal["response"] = Field(description="'particles': our own; 'response': a file of responses")
-    reader: Literal["regional"] = Field(description="layout of the file")
-    file: InputFile = Field(description="file of responses to the flux of each region and time")
-    variable: Name = Field(description="variable with the responses")
-    unit: Text = Field(description="unit of the responses, for example 'ppm per kg C m-2 s-1'")
+    file: InputFile = Field(description="netCDF file of responses to the emission of each region and month")
+    response: Text = Field(description="variable (obs, region, month) with the responses")
+    inlet: dict[Text, float] = Field(description="inlet height of each site, m above ground")
+    area: Text = Field(default="region_area", description="variable (region) with the area, m2")
+    region: Text = Field(default="region", description="dimension of regions")
+    month: Text = Field(default="month", description="dimension of months")
+    time: Text = Field(default="time", description="variable with the time of each observation")
+    site: Text = Field(default="site", description="variable with the site of each observation")
 
 
 Transport = Annotated[Particles | Response, Field(discriminator="model")]
@@ -169,63 +164,6 @@ AnySectorError = Annotated[
 ]
 
 
-class Parameter(Section):
-    """A column of the background solved with the fluxes."""
-
-    name: Name = Field(description="name of the parameter")
-    sd: Positive = Field(description="prior standard uncertainty, in `unit`")
-    unit: Unit = Field(description="unit of the sd")
-    per: Literal["run", "site", "day", "site-day"] = Field(
-        default="run", description="one value for the run, for each site, each day, or each site and day"
-    )
-
-
-class Background(Section):
-    """What every kind of background has."""
-
-    parameters: tuple[Parameter, ...] = Field(default=(), description="offsets solved with the fluxes")
-
-
-class ConstantBackground(Background):
-    """One mole fraction for all data."""
-
-    kind: Literal["constant"] = Field(description="'constant', 'series' or 'edge_field'")
-    value: Positive = Field(description="mole fraction of the background, in `unit`")
-    sd: Positive = Field(description="random standard uncertainty, in `unit`")
-    shared_sd: NotNegative = Field(
-        default=0.0, description="standard uncertainty common to all data, in `unit`"
-    )
-    unit: Unit = Field(description="unit of value and sd")
-
-
-class SeriesBackground(Background):
-    """A background given for each time, by a file."""
-
-    kind: Literal["series"] = Field(description="'constant', 'series' or 'edge_field'")
-    file: InputFile = Field(description="file with the series (CSV or netCDF)")
-    time: Name = Field(default="time", description="column with the time")
-    value: Name = Field(description="column with the mole fraction")
-    sd: Name = Field(description="column with its standard uncertainty")
-    unit: Unit = Field(description="unit of value and sd")
-    shared_sd: NotNegative = Field(
-        default=0.0, description="standard uncertainty common to all data, in `unit`"
-    )
-
-
-class EdgeBackground(Background):
-    """A field of mole fraction, read where the particles came in."""
-
-    kind: Literal["edge_field"] = Field(description="'constant', 'series' or 'edge_field'")
-    sd: Positive = Field(description="random standard uncertainty, in `unit`")
-    shared_sd: NotNegative = Field(
-        default=0.0, description="standard uncertainty common to all data, in `unit`"
-    )
-    unit: Unit = Field(description="unit of the sd")
-
-
-AnyBackground = Annotated[ConstantBackground | SeriesBackground | EdgeBackground, Field(discriminator="kind")]
-
-
 class Inversion(Section):
     """Limits of the solver."""
 
@@ -243,7 +181,7 @@ class Products(Section):
     """What is drawn and told."""
 
     title: Text = Field(default="", description="title of report and page; empty: made from the run's name")
-    periods: tuple[Literal["run", "day", "week", "month"], ...] = Field(
+    periods: tuple[Literal["run", "day", "month", "step"], ...] = Field(
         default=("run",), min_length=1, description="periods of the totals"
     )
     languages: tuple[Literal["en", "zh"], ...] = Field(

@@ -11,7 +11,9 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import xarray as xr
 
 from metroflux.errors import ArchiveError
@@ -21,43 +23,70 @@ KEY_DIGITS = 12
 
 
 @dataclass(frozen=True)
+class Folder:
+    """Files to be made: `build` fills an empty folder. Read back, it is the path of the folder."""
+
+    build: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
 class Codec:
-    """How values of one type are written to a file and read back.
+    """How values of one type are written to a file or folder and read back.
 
     suffix : of the file
-    kind : type of the values
+    fits : tells whether a value is of the type
     """
 
     suffix: str
-    kind: type | tuple[type, ...]
-    save: Callable[[object, Path], None]
+    fits: Callable[[object], bool]
+    save: Callable[[Any, Path], None]
     load: Callable[[Path], object]
 
 
-def _save_dataset(value: object, path: Path) -> None:
-    assert isinstance(value, xr.Dataset)  # noqa: S101 - the codec was chosen by this type
+def _save_dataset(value: Any, path: Path) -> None:
     plain = value.drop_encoding()
     packed = {"zlib": True, "complevel": 1, "shuffle": True}
     # only numbers on more than one axis are large; text cannot be packed
-    large = {str(n): packed for n, v in plain.variables.items() if v.ndim > 1 and v.dtype.kind in "fi"}
+    large = {name: packed for name, v in plain.variables.items() if v.ndim > 1 and v.dtype.kind in "fi"}
     plain.to_netcdf(path, engine="netcdf4", encoding=large)
 
 
-def _load_dataset(path: Path) -> object:
+def _load_dataset(path: Path) -> xr.Dataset:
     with xr.open_dataset(path, engine="netcdf4", decode_timedelta=False) as ds:
         return ds.load().drop_encoding()
 
 
+def _is_arrays(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(v, np.ndarray) for v in value.values())
+
+
+def _load_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as found:
+        return dict(found)
+
+
 def _save_record(value: object, path: Path) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True), encoding="utf-8")
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False), encoding="utf-8")
 
 
 def _load_record(path: Path) -> object:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-DATASET = Codec(".nc", xr.Dataset, _save_dataset, _load_dataset)
-RECORD = Codec(".json", (dict, list, tuple, str, int, float), _save_record, _load_record)
+def _save_folder(value: Any, path: Path) -> None:
+    path.mkdir()
+    value.build(path)
+
+
+CODECS = (
+    Codec(".nc", lambda v: isinstance(v, xr.Dataset), _save_dataset, _load_dataset),
+    Codec(".npz", _is_arrays, lambda v, path: np.savez(path, **v), _load_arrays),
+    Codec(
+        ".json", lambda v: isinstance(v, dict | list | tuple | str | int | float), _save_record, _load_record
+    ),
+    Codec(".files", lambda v: isinstance(v, Folder), _save_folder, lambda path: path),
+)
+"""Datasets, tables of arrays, plain records, and folders of files."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +97,7 @@ class Store:
     """
 
     folder: Path
-    codecs: tuple[Codec, ...] = (DATASET, RECORD)
+    codecs: tuple[Codec, ...] = CODECS
 
     def place(self, name: str, key: str) -> Path:
         """Return where the result of a stage lies."""
@@ -87,21 +116,12 @@ class Store:
         remove(building)
         building.mkdir(parents=True)
         for output, value in values.items():
-            codec = next((c for c in self.codecs if isinstance(value, c.kind)), None)
+            codec = next((c for c in self.codecs if c.fits(value)), None)
             if codec is None:
                 raise ArchiveError(
                     f"stage '{name}': no way to store '{output}' of type {type(value).__name__}"
                 )
             codec.save(value, building / f"{output}{codec.suffix}")
-        self._seal(building, place, key)
-
-    def keep_folder(self, name: str, key: str, build: Callable[[Path], None]) -> None:
-        """Let `build` fill a folder, then make it the result of a stage."""
-        place = self.place(name, key)
-        building = self.folder / f".tmp-{place.name}-{os.getpid()}"
-        remove(building)
-        building.mkdir(parents=True)
-        build(building)
         self._seal(building, place, key)
 
     def _seal(self, building: Path, place: Path, key: str) -> None:
