@@ -172,7 +172,7 @@ def _run_id(read: Read) -> str:
 def _hash_inputs(read: Read) -> dict[Path, str]:
     from metroflux.provenance import sha256_file
 
-    return {path: sha256_file(path) for path in dict.fromkeys(paths_of(read.config))}
+    return {path: sha256_file(path) for path in dict.fromkeys(paths_of(read.config)) if path.is_file()}
 
 
 def shown(path: Path, config: Path) -> str:
@@ -194,7 +194,7 @@ def _finish(engine: Engine, read: Read, folder: Path) -> Outcome:
     products = cast(Path, engine.result("products"))
     for source in sorted(products.iterdir()):
         _place(source, folder / source.name)
-    _archive(engine, read, folder, reasons)
+    _archive(engine, read, reasons)
     manifest = _manifest(engine, read, reasons, summary)
     write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
     log("run held" if reasons else "run published", reasons="; ".join(reasons))
@@ -215,13 +215,13 @@ def _place(source: Path, target: Path) -> None:
     building.rename(target)
 
 
-def _archive(engine: Engine, read: Read, folder: Path, reasons: tuple[str, ...]) -> None:
+def _archive(engine: Engine, read: Read, reasons: tuple[str, ...]) -> None:
     chosen = read.config.archive
     if chosen is None:
         return
     import xarray as xr
 
-    archive, run_id = open_archive(folder / chosen.path, chosen.kind), engine.stamp.run_id
+    archive, run_id = open_archive(chosen.path, chosen.kind), engine.stamp.run_id
     if any(entry.run_id == run_id for entry in archive.runs()):
         return  # an interrupted run had come this far
     datasets = {}

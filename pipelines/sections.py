@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pipelines.fields import InputFile, InputFiles, Instant, Name, Section, Text
+from pipelines.fields import InputFile, InputFiles, Instant, Name, OutputFolder, Section, Text
 
 Unit = Literal["mol mol-1", "ppm", "ppb"]
 Positive = Annotated[float, Field(gt=0)]
@@ -207,7 +207,9 @@ class Gate(Section):
 class Archive(Section):
     """Where publications are kept."""
 
-    path: Text = Field(description="folder of the archive; relative to the output folder of the run")
+    path: OutputFolder = Field(
+        description="folder of the archive; relative to the folder of the configuration"
+    )
     kind: Literal["icechunk", "directory"] = Field(
         default="directory",
         description="'icechunk': one repository with a commit per run; 'directory': a folder per run",
