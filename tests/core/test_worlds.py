@@ -40,7 +40,7 @@ def test_another_seed_gives_other_weather(world):
 
 
 def test_wind_conserves_mass(world):
-    """The swirl is the curl of a stream function: centred differences of it cancel to rounding in the interior."""
+    """The swirl is the curl of a stream function: its centred differences cancel in the interior."""
     met, step = world.met.astype(np.float64), float(world.met.x[1] - world.met.x[0])
     du = np.gradient(met.u.values, step, axis=3)[:, :, 2:-2, 2:-2]
     dv = np.gradient(met.v.values, step, axis=2)[:, :, 2:-2, 2:-2]
@@ -65,7 +65,7 @@ def test_known_truth_differs_from_the_inventory_as_stated(world):
 
 
 def test_drawn_truths_spread_as_the_stated_uncertainty():
-    """z = (truth - prior) / sd over cells far apart and many seeds has unit variance (chi2 with about 300 d.o.f.)."""
+    """z = (truth - prior) / sd over distant cells and many seeds has unit variance (some 300 d.o.f.)."""
     z = []
     for seed in range(25):
         world = build(CitySettings(seed=seed, cells=20, days=1, towers=1, lidar=False, truth="drawn"))
