@@ -7,8 +7,9 @@ Three independent grounds: the openmethane preprocessor that wrote the Bowen Bas
 unchanged and lays its levels as number x pressure_interval from 0 at the first level; the readers of the
 Integrated Methane Inversion reverse the kernel to get the surface first; and the values rise from 0.69
 (first) to 1.06 (last): a short-wave infrared kernel is well below 1 in the stratosphere and near 1 below.
-So the file is "top-first" and each layer weighs 1/12 of the dry column, but for the water vapour, up to
-about 2 % of the lowest layers' air, which the table does not give.
+So the file is "top-first". Each layer weighs 1/12: with that weight the kernel of every sounding of the table
+sums to 1 within 3e-8. Water vapour, up to about 2 % of the lowest layers' air, is not taken off: the table
+does not give it.
 
 The `uncertainty` of the Bowen Basin table is 20 ppb in every row: a constant that the openmethane
 preprocessor writes in place of the retrieval's precision, to stand for the error of the model as well.

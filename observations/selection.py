@@ -49,7 +49,7 @@ def select(observations: xr.Dataset, selection: Selection) -> tuple[xr.Dataset, 
     keep = reason == ""
     dropped = _table(observations.site.values[~keep], reason[~keep])
     if not keep.any():
-        counts = dropped.groupby("reason", sort=False)["count"].sum()
+        counts = dropped.groupby("reason")["count"].sum()
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
         raise DataError(f"selection leaves none of {keep.size} observations; dropped by {listed}")
     chosen = observations.isel(obs=keep)
@@ -113,4 +113,4 @@ def _accepted(names: tuple[str, ...]) -> set[int]:
 
 def _table(sites: npt.NDArray[np.str_], reasons: npt.NDArray[np.str_]) -> pd.DataFrame:
     pairs = pd.DataFrame({"site": sites, "reason": reasons})
-    return pairs.value_counts(["site", "reason"], sort=False).reset_index(name="count")
+    return pairs.groupby(["site", "reason"]).size().reset_index(name="count")

@@ -42,7 +42,7 @@ def make_observations():
 
 @pytest.fixture
 def make_footprints():
-    """Footprints that hold end points only: end_x, end_y (m), end_height (m), end_hours, (receptor, particle)."""
+    """Footprints that hold end points only, each (receptor, particle): m, m, m, hours."""
 
     def make(datum_id, time, end_x, end_y, end_height, end_hours):
         n = len(datum_id)

@@ -124,7 +124,10 @@ def test_a_missing_file_and_a_binary_file_are_data_errors(tmp_path):
 def test_provider_flags_reject_and_rejected_rows_may_hold_anything_but_fill(tmp_path):
     path = write(tmp_path, "time,mole_fraction,q\n2024-06-01 00:00,420,O\n2024-06-01 01:00,-7,K\n")
     flagged = replace(PLAIN, flag="q", good_flags=("O",))
-    assert [FLAG_MEANINGS[f] for f in read_table(path, flagged).flag.values] == ["good", "rejected_by_provider"]
+    assert [FLAG_MEANINGS[f] for f in read_table(path, flagged).flag.values] == [
+        "good",
+        "rejected_by_provider",
+    ]
     with pytest.raises(ConfigError, match="good_flags"):
         read_table(path, replace(PLAIN, flag="q"))
 
@@ -147,7 +150,9 @@ def test_sites_need_a_place(tmp_path):
 
 
 def test_places_can_be_columns(tmp_path):
-    path = write(tmp_path, "time,mole_fraction,lat,lon,h\n2024-06-01,420,39.5,117,80\n2024-06-01,421,39.5,117,140\n")
+    path = write(
+        tmp_path, "time,mole_fraction,lat,lon,h\n2024-06-01,420,39.5,117,80\n2024-06-01,421,39.5,117,140\n"
+    )
     ds = read_table(path, replace(PLAIN, latitude="lat", longitude="lon", inlet="h"))
     assert ds.inlet.values.tolist() == [80, 140]
     assert ds.latitude.values.tolist() == [39.5, 39.5]
