@@ -1,17 +1,17 @@
 """Total-column soundings with averaging kernels from a table (TROPOMI-like).
 
-Layer order and pressure weights of TROPOMI CH4. The operational product (Hasekamp et al. 2019, ATBD
-SRON-S5P-LEV2-RP-001; Lorente et al. 2021, doi:10.5194/amt-14-665-2021) gives the kernel on 12 layers of
-equal pressure thickness from the top of the atmosphere (p = 0, first layer) to the surface (last layer).
-Three independent grounds: the openmethane preprocessor that wrote the Bowen Basin table copies the kernel
-unchanged and lays its levels as number x pressure_interval from 0 at the first level; the readers of the
-Integrated Methane Inversion reverse the kernel to get the surface first; and the values rise from 0.69
-(first) to 1.06 (last): a short-wave infrared kernel is well below 1 in the stratosphere and near 1 below.
-So the file is "top-first". Each layer weighs 1/12: with that weight the kernel of every sounding of the table
-sums to 1 within 3e-8. Water vapour, up to about 2 % of the lowest layers' air, is not taken off: the table
-does not give it.
+Layer order and pressure weights of TROPOMI CH4 (product: Hasekamp et al. 2019, ATBD SRON-S5P-LEV2-RP-001;
+Lorente et al. 2021, doi:10.5194/amt-14-665-2021). The Bowen Basin table does not state them; these are the
+grounds on which "top-first" and equal weights are the defaults, none of them the product's own manual:
+- the openmethane preprocessor (a4f0f0e9, 0792a53e) copies the product's kernel unchanged and lays the levels
+  as number x pressure_interval, "pressure=0 at the first level": 12 equal layers, top first;
+- the readers of the Integrated Methane Inversion reverse the product's kernel to get the surface first;
+- the values rise from 0.69 (first) to 1.06 (last): a short-wave infrared kernel is well below 1 in the
+  stratosphere and near 1 below;
+- with the weight 1/12 the kernel of every sounding of the table sums to 1 within 3e-8.
+Water vapour, up to about 2 % of the lowest layers' air, is not taken off: the table does not give it.
 
-The `uncertainty` of the Bowen Basin table is 20 ppb in every row: a constant that the openmethane
+The `uncertainty` of that table is 20 ppb in every row: a constant ("arbitrary", says its source) that the
 preprocessor writes in place of the retrieval's precision, to stand for the error of the model as well.
 
 Only the enhancement is modelled: y = background + sum over layers of weight x kernel x (x - x_background).
