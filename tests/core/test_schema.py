@@ -62,17 +62,17 @@ def test_optional_variables_may_be_absent_but_not_wrong():
 
 def test_all_faults_are_told_at_once():
     ds = make("prior")
-    flux = ds.flux.copy()
+    flux, times = ds.flux.variable.copy(), ds.flux_time_bounds.variable.copy()
     flux[0, 1, 2, 3], flux[1, 1, 0, 0] = np.nan, 1e36
-    times = ds.flux_time_bounds.copy()
+    flux.attrs["units"] = "ppm"
     times[1, 0] = np.datetime64("NaT", "ns")
-    ds = ds.assign(
-        flux=flux.assign_attrs(units="ppm"),
+    ds = ds.drop_vars(["flux_time", "sector"]).assign(
+        flux=flux,
         flux_sd=ds.flux_sd.transpose("flux_time", "sector", "y", "x"),
         cell_area=ds.cell_area.astype("float32").assign_attrs(units="m2"),
         sector=("sector", [1, 2]),
         flux_time_bounds=times,
-    ).drop_vars("flux_time")
+    )
     assert sorted(faults(ds, "prior")) == sorted([
         "'flux_time' is missing",
         "'flux_time_bounds' has 1 undefined times",
