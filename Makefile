@@ -26,7 +26,7 @@ $(VENV)/.locked: requirements.lock
 	$(if $(PYTHON),,$(error no Python 3.11 or newer with venv found (tried $(CANDIDATES)); install one or give PYTHON=/path/to/python))
 	rm -rf $(VENV)
 ifdef UV
-	$(UV) venv --quiet --no-project --python "$(PYTHON)" $(VENV)
+	$(UV) venv --quiet --seed --no-project --python "$(PYTHON)" $(VENV)
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
 else
 	"$(PYTHON)" -m venv $(VENV)
