@@ -21,16 +21,17 @@ help: ## list the targets
 
 env: $(VENV)/.installed ## make .venv with everything, tests included
 
-# A changed lock rebuilds from nothing: what the lock no longer names must not linger.
+# A changed lock rebuilds from nothing: what the lock no longer names must not linger. The lock is complete, so
+# nothing is resolved (pip 23 cannot match a pin to a requirement with an extra); the check below proves it.
 $(VENV)/.locked: requirements.lock
 	$(if $(PYTHON),,$(error no Python 3.11 or newer with venv found (tried $(CANDIDATES)); install one or give PYTHON=/path/to/python))
 	rm -rf $(VENV)
 ifdef UV
 	$(UV) venv --quiet --seed --no-project --python "$(PYTHON)" $(VENV)
-	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --require-hashes -r requirements.lock
 else
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 endif
 	touch $@
 
@@ -38,8 +39,10 @@ endif
 $(VENV)/.installed: $(VENV)/.locked pyproject.toml
 ifdef UV
 	$(UV) pip install --quiet --python $(BIN)/python --no-build-isolation --no-deps --editable .
+	$(UV) pip check --quiet --python $(BIN)/python
 else
 	$(BIN)/python -m pip install --quiet --no-build-isolation --no-deps --editable .
+	$(BIN)/python -m pip check
 endif
 	touch $@
 
