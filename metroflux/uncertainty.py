@@ -52,7 +52,7 @@ def attach(ds: xr.Dataset, random: Sequence[Random], shared: Sequence[Shared]) -
     Raises
     ------
     DataError
-        If a component has the wrong length, a negative sd, or a name already used.
+        If a component has the wrong length, is not finite, has a negative sd, or a name already used.
     """
     n = ds.sizes["obs"]
     old_random, old_shared = components(ds) if "random_sd" in ds.variables else ([], [])
@@ -60,6 +60,11 @@ def attach(ds: xr.Dataset, random: Sequence[Random], shared: Sequence[Shared]) -
     for name, values in [(r.name, r.sd) for r in all_random] + [(s.name, s.column) for s in all_shared]:
         if values.shape != (n,):
             raise DataError(f"error component '{name}' has shape {values.shape}, expected ({n},)")
+        if not np.all(np.isfinite(values)):
+            bad = np.flatnonzero(~np.isfinite(values))
+            raise DataError(
+                f"error component '{name}' is not finite for {bad.size} data, first datum {bad[0]}"
+            )
     for part in all_random:
         if np.any(part.sd < 0):
             raise DataError(f"error component '{part.name}' has a negative sd ({part.sd.min():g} mol mol-1)")
