@@ -230,7 +230,7 @@ ATTRIBUTES = ("Conventions", "title", "institution", "source", "history", "schem
 """Global attributes of a stamped dataset (CF-1.8, ACDD-1.3); the archive refuses a dataset without them."""
 
 
-_MAY_BE_EMPTY = frozenset({"random", "shared", "parameter", "nonzero"})
+_MAY_BE_EMPTY = frozenset({"random", "shared", "parameter", "nonzero", "site"})
 
 
 def check(ds: xr.Dataset, schema: str, where: str = "") -> xr.Dataset:

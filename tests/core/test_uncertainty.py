@@ -193,3 +193,12 @@ def test_35040_data_are_solved_without_forming_the_covariance(rng):
     assert time.perf_counter() - start < 2.0  # the limit of issue 4; R itself would take 9.8 GB
     back = model.diagonal[:, None] * solution + model.columns @ (model.columns.T @ solution)
     np.testing.assert_allclose(back, rhs, atol=1e-10)
+
+
+def test_a_tank_behind_tower_and_background_cancels_in_their_difference():
+    noise = [Random("noise", np.full(N, 0.1e-6))]
+    observed = attach(bare(), noise, [Shared("tank-1", "calibration", np.full(N, 0.3e-6))])
+    background = attach(bare(), [], [Shared("tank-1", "calibration", np.full(N, 0.2e-6))])
+    difference = ErrorModel.from_datasets(observed, background)
+    assert difference.columns.shape == (N, 1)
+    np.testing.assert_allclose(difference.columns, 0.1e-6, rtol=1e-12)
