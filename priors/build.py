@@ -77,6 +77,12 @@ def make_prior(
     return ds
 
 
+def with_outside_share(prior: xr.Dataset, share: Floats) -> xr.Dataset:
+    """Return the prior with the share of its inventory's emission outside the grid, shape (sector,)."""
+    attrs = {"units": "1", "long_name": "share of the inventory's emission outside the grid, signs ignored"}
+    return prior.assign_coords(outside_share=("sector", share, attrs))
+
+
 def check_flux(prior: xr.Dataset, where: str) -> xr.Dataset:
     """Return the prior if it keeps its contract, apart from a flux_sd it may not have yet."""
     whole = prior if "flux_sd" in prior.variables else prior.assign(flux_sd=prior["flux"])
@@ -107,8 +113,11 @@ def join(priors: Sequence[xr.Dataset]) -> xr.Dataset:
         faults.append("only some priors have flux_sd")
     if faults:
         raise DataError("join: " + "; ".join(faults))
-    keep = ["flux"] + ["flux_sd"] * ("flux_sd" in priors[0].variables)
-    joined = xr.concat([p[keep] for p in priors], "sector", coords="minimal", compat="override", join="exact")
+    if not all("outside_share" in prior.variables for prior in priors):
+        priors = [prior.drop_vars("outside_share", errors="ignore") for prior in priors]
+    joined = xr.concat(
+        priors, "sector", data_vars="minimal", coords="minimal", compat="override", join="exact"
+    )
     sources = {
         name: " + ".join(dict.fromkeys(str(p.attrs[name]) for p in priors))
         for name in ("inventory", "inventory_version", "inventory_doi")

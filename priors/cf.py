@@ -12,7 +12,7 @@ from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.units import FILL_LIMIT
 from priors import source
-from priors.build import Inventory, make_prior
+from priors.build import Inventory, make_prior, with_outside_share
 from priors.cells import Floats
 from priors.convert import refuse_other_species, surface_flux_factor
 from priors.regrid import Regridder
@@ -90,8 +90,7 @@ def _prior(ds: xr.Dataset, path: Path, mapping: CFMapping, grid: Grid | None, ed
         except DataError as fault:
             raise DataError(f"{path}: variable '{name}': {fault}") from None
     prior = make_prior(regrid.grid.coords(), flux, edges, mapping.species, mapping.inventory)
-    share = {"units": "1", "long_name": "share of the inventory's emission outside the grid"}
-    return prior.assign_coords(outside_share=("sector", np.array(outside), share))
+    return with_outside_share(prior, np.array(outside))
 
 
 def _regridder(

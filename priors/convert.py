@@ -38,13 +38,8 @@ def emission_factor(unit: str, species: str, carbon_mass: bool) -> float:
 
 
 def refuse_other_species(attrs: dict[str, object], species: str) -> None:
-    """Raise if a variable's attributes name another species, or carbon mass as such.
-
-    Raises
-    ------
-    DataError
-        Naming the attribute.
-    """
+    """Raise a DataError if the species is unknown or a variable's attributes name another one."""
+    molar_mass(species)
     name = str(attrs.get("standard_name", ""))
     for other, word in _NAMES.items():
         if other != species.lower() and (word in name or str(attrs.get("species", "")).lower() == other):

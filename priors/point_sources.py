@@ -11,7 +11,7 @@ from metroflux.errors import DataError
 from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.units import FILL_LIMIT
-from priors.build import Inventory, make_prior
+from priors.build import Inventory, make_prior, with_outside_share
 from priors.cells import Floats
 from priors.convert import emission_factor
 
@@ -52,7 +52,7 @@ def read_point_sources(
 
     Returns
     -------
-    prior : without flux_sd, `errors.with_sd` adds it
+    prior : without flux_sd, `errors.with_sd` adds it; with `outside_share` (sector)
     plants : name, latitude, longitude, sector, emission (mol s-1), stack_height (m), inside, row and column
         (-1 if outside)
 
@@ -69,11 +69,15 @@ def read_point_sources(
     plants["row"], plants["column"] = (np.where(inside, index, -1).astype(int) for index in (row, column))
     if not inside.any():
         raise DataError(f"{path}: none of {len(plants)} plants is inside the grid")
-    flux = {
-        str(sector): _on_grid(rows[rows["inside"]], grid, flux_time_edges)
-        for sector, rows in plants.groupby("sector")
-    }
-    return make_prior(grid.coords(), flux, flux_time_edges, mapping.species, mapping.inventory), plants
+    sectors = {str(sector): rows for sector, rows in plants.groupby("sector")}
+    flux = {name: _on_grid(rows[rows["inside"]], grid, flux_time_edges) for name, rows in sectors.items()}
+    prior = make_prior(grid.coords(), flux, flux_time_edges, mapping.species, mapping.inventory)
+    return with_outside_share(prior, np.array([_outside_share(rows) for rows in sectors.values()])), plants
+
+
+def _outside_share(plants: pd.DataFrame) -> float:
+    total = float(plants["emission"].sum())
+    return float(plants.loc[~plants["inside"], "emission"].sum()) / total if total > 0 else 0.0
 
 
 def _on_grid(plants: pd.DataFrame, grid: Grid, edges: Times) -> Floats:

@@ -111,12 +111,10 @@ def _factors(profile: Profile, bounds: Times, base: tuple[np.datetime64, np.date
     local = pd.DatetimeIndex(steps, tz="UTC").tz_convert(profile.time_zone)
     activity = (
         np.asarray(profile.month)[local.month - 1]
-        * np.asarray(profile.weekday)[local.weekday]
+        * np.asarray(profile.weekday)[local.day_of_week]
         * np.asarray(profile.hour)[local.hour]
     )
     if not activity.any():
         raise DataError("profiles: no activity at all in the base period")
-    upto = np.concatenate([[0.0], np.cumsum(activity)])
     at = ((bounds - start) // _STEP).astype(int)
-    mean = (upto[at[:, 1]] - upto[at[:, 0]]) / (at[:, 1] - at[:, 0])
-    return mean * (steps.size / upto[-1])
+    return np.array([activity[first:last].mean() for first, last in at]) / activity.mean()

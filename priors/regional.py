@@ -87,7 +87,12 @@ def _area(variable: xr.DataArray, mapping: RegionalMapping) -> Floats:
             f"'{mapping.area}' has units {unit!r}, expected m2 or km2, or area_units in the mapping"
         )
     _refuse_dims(variable, (mapping.region,))
-    return variable.values.astype(np.float64) * factor
+    area = variable.values.astype(np.float64) * factor
+    if not (area > 0).all():
+        raise DataError(
+            f"'{mapping.area}' has {int((~(area > 0)).sum())} values that are not positive: {area}"
+        )
+    return area
 
 
 def _flux(variable: xr.DataArray, mapping: RegionalMapping, area: Floats) -> Floats:

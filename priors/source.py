@@ -38,7 +38,7 @@ class Axes:
 
 @contextmanager
 def open_flux_file(path: Path) -> Iterator[xr.Dataset]:
-    """Open a netCDF file with its coordinates, bounds and grid mapping.
+    """Open a netCDF file decoded as CF.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def open_flux_file(path: Path) -> Iterator[xr.Dataset]:
         If it is absent or is not CF netCDF.
     """
     try:
-        ds = xr.open_dataset(path, engine="netcdf4", decode_coords="all", decode_timedelta=False)
+        ds = xr.open_dataset(path, engine="netcdf4", decode_timedelta=False)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file; expected a netCDF file of fluxes") from None
     except (OSError, ValueError) as fault:
@@ -69,12 +69,9 @@ def read_variables(path: Path, names: list[str]) -> xr.Dataset:
             have = ", ".join(sorted(map(str, ds.data_vars)))
             raise DataError(f"{path}: no variable {', '.join(missing)}; the file has: {have}")
         dims = {str(dim) for name in names for dim in ds[name].dims}
-        bounds = [_bounds_name(ds, dim) for dim in sorted(dims) if dim in ds.variables]
-        return ds[[*names, *(name for name in bounds if name in ds.variables)]].load()
-
-
-def _bounds_name(ds: xr.Dataset, axis: str) -> str | None:
-    return ds[axis].attrs.get("bounds", ds[axis].encoding.get("bounds"))
+        linked = [ds[dim].attrs.get("bounds") for dim in sorted(dims) if dim in ds.variables]
+        linked += [ds[name].attrs.get("grid_mapping") for name in names]
+        return ds[list(dict.fromkeys([*names, *(name for name in linked if name in ds.variables)]))].load()
 
 
 def find_axes(variable: xr.DataArray) -> Axes:
@@ -118,7 +115,7 @@ def cells(ds: xr.Dataset, variable: xr.DataArray, axes: Axes) -> LonLatCells | G
 
 
 def _bounds(ds: xr.Dataset, axis: xr.DataArray) -> Floats:
-    name = _bounds_name(ds, str(axis.name))
+    name = axis.attrs.get("bounds")
     if name is None:
         return derive_bounds(axis.values.astype(np.float64), str(axis.name))
     if name not in ds.variables:
@@ -135,7 +132,7 @@ def _at_most_a_pole(bounds: Floats, centres: npt.NDArray[np.floating]) -> Floats
 
 
 def _crs(ds: xr.Dataset, variable: xr.DataArray) -> str:
-    name = variable.encoding.get("grid_mapping", variable.attrs.get("grid_mapping"))
+    name = variable.attrs.get("grid_mapping")
     if name is None or name not in ds.variables:
         raise DataError(f"is on projected axes, but its grid_mapping ({name!r}) is not in the file")
     attrs = ds[name].attrs
@@ -178,7 +175,7 @@ def time_edges(ds: xr.Dataset, axis: xr.DataArray) -> Times:
     DataError
         If the times are no calendar times, have gaps, or have no known end.
     """
-    bounds = _bounds_name(ds, str(axis.name))
+    bounds = axis.attrs.get("bounds")
     for name in (str(axis.name), bounds):
         if name in ds.variables and ds[name].dtype.kind != "M":
             raise DataError(f"{name}: type {ds[name].dtype}, expected times of the standard calendar")
