@@ -42,6 +42,7 @@ def make_prior(
     molar_mass(species)
     if edges.size < 2 or (np.diff(edges) <= np.timedelta64(0, "ns")).any():
         raise DataError(f"flux_time_edges: {edges.size} edges; expected at least two, ascending")
+    edges = edges.astype("datetime64[ns]")
     area = space["cell_area"]
     if not (area.values > 0).all():
         bad = float(area.values.min())

@@ -82,6 +82,7 @@ def _prior(ds: xr.Dataset, path: Path, mapping: CFMapping, grid: Grid | None, ed
             if axes not in regridders:
                 regridders[axes] = _regridder(ds, variable, axes, mapping, grid)
             regrid = regridders[axes]
+            grid = regrid.grid
             values = _mol(variable, mapping, sector in mapping.downward)
             values = _over_time(ds, variable, axes, mapping, values, edges)
             _refuse_missing(values, variable, regrid)

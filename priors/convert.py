@@ -30,7 +30,7 @@ def emission_factor(unit: str, species: str, carbon_mass: bool) -> float:
     """Return the factor from a mass rate such as 'Tg CO2 yr-1' to mol s-1.
 
     >>> round(emission_factor("t CO2 d-1", "co2", False), 6)
-    0.262991
+    0.26299
     """
     bare = _without_species(unit, species, carbon_mass)
     factor = emission_rate_factor(bare) / molar_mass(species)

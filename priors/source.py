@@ -83,7 +83,7 @@ def find_axes(variable: xr.DataArray) -> Axes:
         If rows and columns are not found, or another dimension has more than one entry.
     """
     roles: dict[str, str] = {}
-    for dim in map(str, variable.dims):
+    for dim in (str(d) for d in variable.dims if d in variable.coords):
         for role, (standard, units, plain) in _ROLES.items():
             attrs = variable[dim].attrs
             named = {attrs.get("standard_name")} & standard or {attrs.get("units")} & units
@@ -94,7 +94,7 @@ def find_axes(variable: xr.DataArray) -> Axes:
     if pair is None or extra:
         raise DataError(
             f"has dimensions {dict(variable.sizes)}; expected latitude and longitude or projected y and x, "
-            "time, and no other longer than 1"
+            "with their coordinates, time, and no other longer than 1"
         )
     return Axes(roles[pair[0]], roles[pair[1]], roles.get("time"), projected=pair == ("y", "x"))
 
@@ -110,8 +110,16 @@ def cells(ds: xr.Dataset, variable: xr.DataArray, axes: Axes) -> LonLatCells | G
     """Return the cells of a variable that went through `in_order`."""
     y, x = (_bounds(ds, variable[dim]) for dim in (axes.y, axes.x))
     if axes.projected:
+        _refuse_other_than_metres(variable, axes)
         return _projected_grid(_crs(ds, variable), y, x)
     return LonLatCells(x, _at_most_a_pole(y, variable[axes.y].values))
+
+
+def _refuse_other_than_metres(variable: xr.DataArray, axes: Axes) -> None:
+    for dim in (axes.y, axes.x):
+        unit = variable[dim].attrs.get("units", "m")
+        if unit not in ("m", "metre", "meter", "metres", "meters"):
+            raise DataError(f"{dim}: units '{unit}', expected m")
 
 
 def _bounds(ds: xr.Dataset, axis: xr.DataArray) -> Floats:

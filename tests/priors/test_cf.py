@@ -214,6 +214,23 @@ def test_a_source_that_ends_within_the_grid_must_be_allowed(write: Callable[...,
     read_cf(path, replace(MAPPING, outside_is_zero=True), GRID, YEAR)
 
 
+def test_axes_without_coordinates_or_not_in_metres_are_refused(write: Callable[..., Path]) -> None:
+    with pytest.raises(DataError, match="with their coordinates"):
+        read_cf(write(lambda ds: ds.drop_vars("lat")), MAPPING, GRID, YEAR)
+
+    def kilometres(_: xr.Dataset) -> xr.Dataset:
+        ds = GRID.coords().drop_vars(["x_bounds", "y_bounds"])
+        ds = ds.assign(
+            flux=(("y", "x"), np.ones(GRID.shape), {"units": "mol m-2 s-1", "grid_mapping": "spatial_ref"})
+        )
+        for axis in ("x", "y"):
+            ds[axis].attrs = {"units": "km", "standard_name": f"projection_{axis}_coordinate"}
+        return ds
+
+    with pytest.raises(DataError, match="y: units 'km', expected m"):
+        read_cf(write(kilometres), MAPPING, GRID, YEAR)
+
+
 def test_other_dimensions_and_missing_files_are_refused(write: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected latitude and longitude"):
         read_cf(write(lambda ds: ds.expand_dims(level=3)), MAPPING, GRID, YEAR)
