@@ -160,7 +160,7 @@ def translation(source: CRS, target: CRS, x: Floats, y: Floats) -> tuple[float, 
     spread = max(np.ptp(east), np.ptp(north))
     if not spread <= _SAME_PLACE:
         raise DataError(
-            f"crs: '{target.to_proj4()}' differs from '{source.to_proj4()}' by more than a shift "
+            f"crs: '{_describe(target)}' differs from '{_describe(source)}' by more than a shift "
             f"({spread:g} m over the domain); expected the same projection up to false easting and northing"
         )
     return float(east.mean()), float(north.mean())
@@ -171,7 +171,9 @@ def check_same_crs(met: xr.Dataset, crs: str) -> None:
     x, y = (a.ravel() for a in np.meshgrid(met.x.values[[0, -1]], met.y.values[[0, -1]]))
     shift = translation(crs_of(met), CRS.from_user_input(crs), x, y)
     if max(map(abs, shift)) > _SAME_PLACE:
-        raise DataError(f"crs: the flux grid is shifted from the met cube by {shift} m; expected the same crs")
+        raise DataError(
+            f"crs: the flux grid is shifted from the met cube by {shift} m; expected the same crs"
+        )
 
 
 def map_scale(met: xr.Dataset) -> Floats:
@@ -189,6 +191,14 @@ def map_scale(met: xr.Dataset) -> Floats:
     if not shear <= _MAX_SHEAR:
         raise DataError(f"crs: the map shears by {shear:g} degrees; expected a conformal map for transport")
     return np.sqrt(np.asarray(factors.areal_scale, dtype=np.float64))
+
+
+def _describe(crs: CRS) -> str:
+    operation = crs.coordinate_operation
+    if operation is None:
+        return crs.name
+    values = ", ".join(f"{p.name} {p.value:g}" for p in operation.params)
+    return f"{operation.method_name} ({values})"
 
 
 def _lonlat(crs: CRS) -> Transformer:

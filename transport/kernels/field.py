@@ -33,7 +33,9 @@ class Fields(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def surface_at(fields, i, j, fx, fy, late):
+def surface_at(
+    fields: Fields, i: int, j: int, fx: float, fy: float, late: float
+) -> tuple[float, float, float, float, float]:
     """Return mixing height, u*, 1/L, z0 and map scale at a place between grid points (i, j), (i+1, j+1).
 
     fx, fy : place within the cell, 0 to 1; late : weight of the later met time, 0 to 1
@@ -54,7 +56,9 @@ def surface_at(fields, i, j, fx, fy, late):
 
 
 @njit(cache=True, nogil=True)
-def cube_at(fields, i, j, fx, fy, late, k, z):
+def cube_at(
+    fields: Fields, i: int, j: int, fx: float, fy: float, late: float, k: int, z: float
+) -> tuple[float, float, float, float, float]:
     """Return u, v, w (m s-1), density (kg m-3) and its vertical gradient (kg m-4) in level interval k.
 
     Below the lowest level u and v are those of the level (see `profile`), w falls linearly to zero at the
@@ -81,8 +85,8 @@ def cube_at(fields, i, j, fx, fy, late, k, z):
 
 
 @njit(cache=True, nogil=True)
-def level_interval(levels, z, k):
-    """Return the interval of `levels` that holds z, searched from a guess k; the lowest holds all below it."""
+def level_interval(levels: NDArray[np.float64], z: float, k: int) -> int:
+    """Return the interval of `levels` that holds z, searched from a guess k; the lowest holds all below."""
     while k > 0 and z < levels[k]:
         k -= 1
     while k < levels.size - 2 and z >= levels[k + 1]:
@@ -91,7 +95,7 @@ def level_interval(levels, z, k):
 
 
 @njit(cache=True, nogil=True)
-def profile(z, z_known, z0, inverse_obukhov):
+def profile(z: float, z_known: float, z0: float, inverse_obukhov: float) -> float:
     """Return the wind speed at z over the wind speed at z_known in the surface layer; 0 at and below z0.
 
     Logarithmic with the stability functions of Paulson 1970 (unstable) and Kaimal & Finnigan 1994 (stable).
@@ -104,9 +108,11 @@ def profile(z, z_known, z0, inverse_obukhov):
 
 
 @njit(cache=True, nogil=True)
-def stability(s):
+def stability(s: float) -> float:
     """Return the integrated stability correction psi_m of momentum at s = z/L."""
     if s >= 0.0:
         return -5.0 * s
     x = math.sqrt(math.sqrt(1.0 - 16.0 * s))
-    return 2.0 * math.log(0.5 * (1.0 + x)) + math.log(0.5 * (1.0 + x * x)) - 2.0 * math.atan(x) + 0.5 * math.pi
+    return (
+        2.0 * math.log(0.5 * (1.0 + x)) + math.log(0.5 * (1.0 + x * x)) - 2.0 * math.atan(x) + 0.5 * math.pi
+    )

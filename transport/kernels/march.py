@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from transport.kernels.field import cube_at, level_interval, profile, surface_at
+from transport.kernels.field import Fields, cube_at, level_interval, profile, surface_at
 from transport.kernels.random import normals
 from transport.kernels.turbulence import horizontal, vertical
 
@@ -26,9 +27,9 @@ class Particles(NamedTuple):
     psi, chi_x, chi_y : vertical and horizontal turbulent velocity over its sigma
     age : s since release; spread : sigma_z^2 by Taylor 1921, m2
     status : see ALIVE
-    receptor : index in the batch; seed, number, count : key and counter of the random numbers
+    receptor : index in the batch; seed, number, drawn : key and counter of the random numbers
     floor : thinnest footprint layer, m; weight : share of the receptor's footprint times molar mass, kg mol-1
-    deposited : footprint given so far, m2 s mol-1, within the flux grid or not
+    deposited : footprint given to the flux grid so far, m2 s mol-1
     start, until : s after the window's entry when it starts and stops moving in this window
     """
 
@@ -44,7 +45,7 @@ class Particles(NamedTuple):
     receptor: NDArray[np.int64]
     seed: NDArray[np.int64]
     number: NDArray[np.int64]
-    count: NDArray[np.int64]
+    drawn: NDArray[np.int64]
     floor: NDArray[np.float64]
     weight: NDArray[np.float64]
     deposited: NDArray[np.float64]
@@ -96,13 +97,15 @@ class Rules(NamedTuple):
     half_layer: int
 
 
+March = Callable[[Particles, Fields, Window, Target, Rules], int]
+
 _SHORTEST = 1.0  # s; a floor of 3 s and more fails the well-mixed test in stable layers
 _LONGEST = 60.0  # s; keeps a step within a few hundred metres of the ground below it
 _GRADIENT = 0.05  # largest change of sigma_w along a step, relative to the particle's displacement
 
 
 @njit(cache=True, nogil=True)
-def time_step(sigma_slope, time, age, rules):
+def time_step(sigma_slope: float, time: float, age: float, rules: Rules) -> float:
     """Return the time step (s) from the turbulence where the particle is."""
     step = (rules.early if age < rules.change else rules.late) * time
     slope = abs(sigma_slope)
@@ -112,7 +115,7 @@ def time_step(sigma_slope, time, age, rules):
 
 
 @njit(cache=True, nogil=True)
-def layer_depth(spread, floor, mixing_height, half_layer):
+def layer_depth(spread: float, floor: float, mixing_height: float, half_layer: int) -> float:
     """Return the depth (m) of the layer whose residence time makes the footprint.
 
     Growing: clip(0.2 sigma_z, floor, 0.2 h). Half layer: 0.5 h (Lin et al. 2003).
@@ -123,19 +126,20 @@ def layer_depth(spread, floor, mixing_height, half_layer):
 
 
 @njit(cache=True, nogil=True)
-def deposit(target, receptor, x, y, amount):
-    """Add an amount of footprint (m2 s mol-1) to the cell at x, y, or to what falls beside the grid."""
+def deposit(target: Target, receptor: int, x: float, y: float, amount: float) -> float:
+    """Add an amount of footprint (m2 s mol-1) to the cell at x, y or beside the grid; return the former."""
     lag = target.lag[receptor]
     i = math.floor((x - target.origin[0]) / target.step[0])
     j = math.floor((y - target.origin[1]) / target.step[1])
     if 0 <= i < target.foot.shape[3] and 0 <= j < target.foot.shape[2]:
         target.foot[receptor, lag, j, i] += amount
-    else:
-        target.off_grid[receptor] += amount
+        return amount
+    target.off_grid[receptor] += amount
+    return 0.0
 
 
 @njit(cache=True, nogil=True)
-def edge_crossed(px, py, z, fields):
+def edge_crossed(px: float, py: float, z: float, fields: Fields) -> int:
     """Return ALIVE or the edge of the met domain beyond which a particle lies; px, py in grid steps."""
     ny, nx = fields.surface_0.shape[0], fields.surface_0.shape[1]
     if px < 0.0:
@@ -149,11 +153,11 @@ def edge_crossed(px, py, z, fields):
     return TOP if z > fields.levels[-1] else ALIVE
 
 
-def _march(sources):
+def _march(sources: int) -> March:
     """Compile `march`; numba keys its disk cache by `sources`, as it does not watch the files called from."""
 
     @njit(cache=True, nogil=True)
-    def march(particles, fields, window, target, rules):
+    def march(particles: Particles, fields: Fields, window: Window, target: Target, rules: Rules) -> int:
         """Move all living particles to the end of the window; return the number of steps made.
 
         Midpoint step in the normalised velocity psi = w / sigma_w: Thomson 1987 in the form of
@@ -188,8 +192,8 @@ def _march(sources):
                     ratio = profile(z, fields.levels[0], z0, inverse_obukhov)
                     u *= ratio
                     v *= ratio
-                p.count[n] += 1
-                first, second, third = normals(p.seed[n], p.number[n], p.count[n])
+                p.drawn[n] += 1
+                first, second, third = normals(p.seed[n], p.number[n], p.drawn[n])
                 sigma, slope, time = vertical(z, ustar, inverse_obukhov, h)
                 memory = math.exp(-dt / time)
                 drift = (1.0 - memory) * time * (slope + sigma * rho_slope / rho)
@@ -206,8 +210,8 @@ def _march(sources):
                 depth = layer_depth(p.spread[n], p.floor[n], h, rules.half_layer)
                 if z < depth:
                     amount = p.weight[n] * dt / (depth * rho)
-                    p.deposited[n] += amount
-                    deposit(target, p.receptor[n], p.x[n] + 0.5 * dx, p.y[n] + 0.5 * dy, amount)
+                    middle_x, middle_y = p.x[n] + 0.5 * dx, p.y[n] + 0.5 * dy
+                    p.deposited[n] += deposit(target, p.receptor[n], middle_x, middle_y, amount)
 
                 z += 0.5 * dt * psi * sigma + window.sign * dt * w
                 if z < 0.0:
@@ -226,7 +230,7 @@ def _march(sources):
     return march
 
 
-def _sources_digest():
+def _sources_digest() -> int:
     """Return a number that changes with the source of any kernel."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):

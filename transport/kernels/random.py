@@ -5,6 +5,8 @@ import math
 import numpy as np
 from numba import njit
 
+Word = np.uint64
+
 _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
 _WEYL_0 = np.uint64(0x9E3779B9)
@@ -17,7 +19,7 @@ _TWO_PI = 2.0 * math.pi
 
 
 @njit(cache=True, nogil=True)
-def philox(c0, c1, c2, c3, k0, k1):
+def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[Word, Word, Word, Word]:
     """Return four random 32-bit words (in uint64) of a counter and a key.
 
     Philox4x32-10, Salmon et al. 2011 (SC11, "Parallel random numbers: as easy as 1, 2, 3"). All arguments
@@ -36,7 +38,7 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 
 @njit(cache=True, nogil=True)
-def normals(seed, particle, step):
+def normals(seed: int, particle: int, step: int) -> tuple[float, float, float]:
     """Return three standard normal numbers of a particle's step (Box & Muller 1958).
 
     seed : int64, key of the receptor

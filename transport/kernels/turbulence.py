@@ -15,13 +15,17 @@ C0 = 3.0
 
 _FREE_SIGMA_W = 0.1  # m s-1, above the mixing height
 _FREE_TIME = 100.0  # s, above the mixing height
-_FREE_SIGMA_H = math.sqrt(0.5)  # m s-1: sigma^2 T = 50 m2 s-1, free troposphere in Stohl et al. 2005, section 4.2
+_FREE_SIGMA_H = math.sqrt(
+    0.5
+)  # m s-1: sigma^2 T = 50 m2 s-1, free troposphere in Stohl et al. 2005, section 4.2
 _ENTRAINMENT = 0.15  # half width of the change at the mixing height, in mixing heights
 _LOWEST = 1.0  # m: turbulence is held constant below
 
 
 @njit(cache=True, nogil=True)
-def vertical(z, ustar, inverse_obukhov, mixing_height):
+def vertical(
+    z: float, ustar: float, inverse_obukhov: float, mixing_height: float
+) -> tuple[float, float, float]:
     """Return sigma_w (m s-1), its vertical gradient (s-1) and the Lagrangian time scale (s) at height z (m).
 
     sigma_w: Panofsky et al. 1977 near the ground, times (1 - 0.8 z/h) after Lenschow et al. 1980.
@@ -53,7 +57,7 @@ def vertical(z, ustar, inverse_obukhov, mixing_height):
 
 
 @njit(cache=True, nogil=True)
-def horizontal(z, ustar, inverse_obukhov, mixing_height):
+def horizontal(z: float, ustar: float, inverse_obukhov: float, mixing_height: float) -> tuple[float, float]:
     """Return sigma_u = sigma_v (m s-1) and their time scale (s) at height z (m).
 
     Unstable: u* (12 + 0.5 h/|L|)^(1/3) (Panofsky et al. 1977), T = 0.15 h / sigma (Hanna 1982).
@@ -72,7 +76,7 @@ def horizontal(z, ustar, inverse_obukhov, mixing_height):
 
 
 @njit(cache=True, nogil=True)
-def _aloft(z, h):
+def _aloft(z: float, h: float) -> tuple[float, float]:
     """Return how far z is through the entrainment zone, 0 to 1, and the vertical gradient of that (m-1)."""
     width = 2.0 * _ENTRAINMENT * h
     a = (z - (1.0 - _ENTRAINMENT) * h) / width
