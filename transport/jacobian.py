@@ -97,7 +97,7 @@ class SurfaceOperator:
         return cls(sparse.csr_matrix(parts, shape=(jacobian.sizes["obs"], int(np.prod(space)))), space)
 
     def forward(self, flux: Floats) -> Floats:
-        """Return mole fractions (obs,) of fluxes (..., flux_time, *space), mol m-2 s-1, leading axes summed."""
+        """Return mole fractions (obs,) of fluxes (..., flux_time, *space), leading axes summed."""
         return self.matrix @ flux.reshape(-1, self.matrix.shape[1]).sum(axis=0)
 
     def adjoint(self, y: Floats) -> Floats:
@@ -134,10 +134,9 @@ def _early(
     lost: Floats,
 ) -> str:
     hourly = footprints.foot.sum(("y", "x")).values > 0
-    named = [
-        f"{footprints.datum_id.values[n]} from {starts[n][outside[n] & hourly[n]].min().astype('datetime64[m]')}"
-        for n in np.flatnonzero(lost > 0)
-    ]
+    rows = np.flatnonzero(lost > 0)
+    earliest = [starts[n][outside[n] & hourly[n]].min().astype("datetime64[m]") for n in rows]
+    named = [f"{footprints.datum_id.values[n]} from {at}" for n, at in zip(rows, earliest, strict=True)]
     first, last = (edges[k].astype("datetime64[m]") for k in (0, -1))
     return (
         f"footprints outside the flux intervals {first} to {last}: {'; '.join(named)}; expected flux_time to "

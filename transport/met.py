@@ -24,7 +24,7 @@ _MAX_SHEAR = 1.0  # degrees; above it one map scale for all directions is wrong
 
 
 def open_met(path: Path) -> xr.Dataset:
-    """Open a met cube from a zarr store, values read when needed.
+    """Open a met cube from a zarr store, values read when needed (chunks as stored: best one per time).
 
     Raises
     ------
@@ -34,7 +34,7 @@ def open_met(path: Path) -> xr.Dataset:
     if not path.exists():
         raise DataError(f"{path}: no such met cube; expected a zarr store")
     try:
-        met = xr.open_zarr(path, chunks={"time": 1}, consolidated=False)
+        met = xr.open_zarr(path, chunks={}, consolidated=False)
     except (OSError, ValueError, KeyError) as fault:
         raise DataError(f"{path}: cannot be opened as zarr ({fault})") from None
     absent = sorted(set(schema.SCHEMAS["met"]) - set(map(str, met.variables)))

@@ -73,7 +73,8 @@ def read_response(path: Path, mapping: ResponseMapping) -> xr.Dataset:
         expected = (ds.sizes[ds[mapping.time].dims[0]], area.size, edges.size - 1)
         if response.shape != expected:
             raise DataError(
-                f"{path}: '{mapping.response}' has shape {response.shape}, expected (obs, region, month) = {expected}"
+                f"{path}: '{mapping.response}' has shape {response.shape}, "
+                f"expected (obs, region, month) = {expected}"
             )
         sites, times = ds[mapping.site].values.astype(str), ds[mapping.time].values.astype("datetime64[ns]")
         regions = ds[mapping.region].values.astype(str)
