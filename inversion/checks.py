@@ -147,7 +147,7 @@ def _jacobian_faults(jacobian: xr.Dataset, prior: xr.Dataset) -> Iterator[str]:
         elif name == "cell_area" and not np.allclose(ours, theirs, rtol=1e-6, atol=0):
             yield "jacobian: cell_area is not that of the prior (relative difference above 1e-6)"
         elif name != "cell_area" and (ours != theirs).any():
-            yield f"jacobian: flux_time_bounds start {theirs[0, 0]}, expected those of the prior ({ours[0, 0]})"
+            yield f"jacobian: flux_time_bounds start {theirs[0, 0]}, expected as the prior {ours[0, 0]}"
     size = int(np.prod(prior.flux.shape[1:]))
     start, column = jacobian.row_start.values, jacobian.column.values
     if column.size and (column.min() < 0 or column.max() >= size):

@@ -42,7 +42,7 @@ class TimeCorrelation:
         inner has shape (len(times) + at most 2, flux_time), outer (len(times), len(times) + at most 2).
         """
         n, inside = self.midpoints.size, np.arange(times.start, times.stop)
-        outer, inner = [np.eye(inside.size)], [np.eye(n)[inside]]
+        outer, inner = [self.dense[np.ix_(inside, inside)]], [np.eye(n)[inside]]
         if self.duration > 0:
             sides = ((inside[0], np.arange(n) < inside[0]), (inside[-1], np.arange(n) > inside[-1]))
             for edge, beyond in sides:
