@@ -39,6 +39,9 @@ LIDAR = ("LID", 0.10, 0.02)
 GATES = np.array([100.0, 175.0, 250.0, 325.0, 400.0])
 """Heights of the DIAL gates that are used, m above ground."""
 
+_EVERY = {"tower": 1, "lidar": 3}
+"""Hours between the data of each kind: the lidar measures other things in between."""
+
 _BACKGROUND = 421.0e-6
 _UPTAKE_ALOFT = 2.0e-6
 
@@ -61,7 +64,7 @@ def observations(sites: list[Site], hours: time.Times) -> xr.Dataset:
     The errors are the full model: repeatability and representativeness are random; one certificate is behind
     all towers, each tower has its own working tank, the lidar has one cross-section error.
     """
-    rows = [(s, h, start) for s in sites for h in _inlets(s) for start in hours[:-1]]
+    rows = [(s, h, start) for s in sites for h in _inlets(s) for start in hours[: -1 : _EVERY[s.kind]]]
     start = np.array([row[2] for row in rows])
     lidar = np.array([row[0].kind == "lidar" for row in rows])
     height = np.array([row[1] for row in rows])
