@@ -1,6 +1,7 @@
 """WRF output to the met cube: grid-relative winds at fixed heights above ground in WRF's own projection."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -202,10 +203,11 @@ def _check_frames(frames: list[tuple[Path, CRS, Floats, Floats, Floats]]) -> Non
 
 def _check_times(times: list[tuple[np.datetime64, Path]]) -> None:
     """Raise if a time repeats or one is missing from an even sequence."""
-    steps = np.diff(np.array([time for time, _ in times]))
-    for (time, path), (after, path_2), step in zip(times[:-1], times[1:], steps, strict=True):
-        if step == np.timedelta64(0):
+    for (time, path), (after, path_2) in pairwise(times):
+        if after == time:
             raise DataError(f"{path_2}: 'Times' {after} is also in {path}; expected each time once")
+    steps = np.diff(np.array([time for time, _ in times]))
+    for ((time, path), (after, path_2)), step in zip(pairwise(times), steps, strict=True):
         if step != steps.min():
             usual = f"{steps.min() / np.timedelta64(1, 'm'):g} minutes"
             raise DataError(
