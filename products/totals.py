@@ -85,7 +85,9 @@ def make_totals(
     time = time_weights(periods, prior["flux_time_bounds"].values)
     found = solution.totals(share * area * molar_mass(species), time)
     _check_budget(found)
-    return schema.check(_dataset(found, prior, regions, periods), "totals")
+    totals = _dataset(found, prior, regions, periods)
+    totals["area"] = ("region", share @ area, {"units": "m2", "long_name": "area of the region"})
+    return schema.check(totals, "totals")
 
 
 def information(totals: xr.Dataset) -> xr.DataArray:

@@ -304,3 +304,23 @@ def _diagnostics(solution, y, who, site_names, edges):
                 "site": ("obs", sites), "site_name": ("site_name", names)},
     )  # fmt: skip
     return schema.check(ds, "diagnostics")
+
+
+def step_fields(world):
+    """The sum over sectors at every flux time in closed form: the twin of make_fields without weights."""
+    s, t = world.solution, world.prior.sizes["flux_time"]
+    space = world.prior["cell_area"].dims
+    shape = (t, 1, *world.prior["cell_area"].shape)
+    told = np.sum(s.half.sum(axis=1) ** 2, axis=0)
+    values = {
+        "prior": s.prior.sum(axis=0), "prior_sd": np.sqrt((s.sd**2).sum(axis=0)),
+        "posterior": s.mean.sum(axis=0), "posterior_sd": np.sqrt((s.sd**2).sum(axis=0) - told),
+        "change_sd": np.sqrt(told),
+    }  # fmt: skip
+    ds = xr.Dataset(
+        {k: (("period", "sector", *space), v.reshape(shape), {"units": "mol m-2 s-1"}) for k, v in values.items()},
+        coords={"sector": ["total"], "period_bounds": (("period", "bounds"), world.prior.flux_time_bounds.values)},
+        attrs={"species": world.prior.attrs["species"]},
+    )
+    keep = {n: v for n, v in world.prior.coords.items() if set(v.dims) <= {*space, "bounds"} and "bounds" not in v.dims}
+    return ds.assign_coords(keep).assign_coords(cell_area=world.prior["cell_area"])
