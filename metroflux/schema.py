@@ -1,7 +1,8 @@
 """The contract between stages: every dataset of the spine as data, and one checker that lists all faults.
 
 Dims of a variable may contain SPACE, which stands for ("y", "x") on a grid or ("region",) where an
-external response matrix knows regions only.
+external response matrix knows regions only; in "regions" of such a space it is ("source_region",), because a
+dataset cannot have "region" twice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from metroflux.units import FILL_LIMIT
 
 VERSION = "1"
 SPACE = "space"
-_SPACES = (("y", "x"), ("region",))
+_SPACES = (("y", "x"), ("source_region",), ("region",))
 
 
 @dataclass(frozen=True)
