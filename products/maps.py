@@ -60,7 +60,7 @@ def draw_maps(
 
     Parameters
     ----------
-    fields : from `products.fields.make_fields`
+    fields : from `products.fields.mean_fields`
     outlines : the user's boundaries; nothing is fetched
     """
     if "total" not in fields["sector"].values:

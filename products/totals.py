@@ -1,12 +1,12 @@
 """Totals per region, sector and period, with their covariance and the budget of their uncertainty."""
 
 from collections.abc import Sequence
-from typing import Protocol
-
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from inversion.solution import Solution
+from inversion.totals import TotalsResult
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.units import molar_mass
@@ -26,50 +26,11 @@ _RATE = {"units": "kg s-1"}
 _SQUARE = {"units": "kg2 s-2"}
 
 
-class TotalsArrays(Protocol):
-    """What the solver returns for k spatial and p temporal weights; the last sector is the sum of all.
-
-    Means and variances have shape (k, p, sector + 1), the budget (k, p, sector + 1, cause) and the
-    covariance between the k weights (p, sector + 1, k, k).
-    """
-
-    @property
-    def prior_mean(self) -> Floats: ...  # noqa: D102
-    @property
-    def prior_variance(self) -> Floats: ...  # noqa: D102
-    @property
-    def posterior_mean(self) -> Floats: ...  # noqa: D102
-    @property
-    def posterior_variance(self) -> Floats: ...  # noqa: D102
-    @property
-    def change_variance(self) -> Floats: ...  # noqa: D102
-    @property
-    def budget(self) -> Floats: ...  # noqa: D102
-    @property
-    def causes(self) -> Sequence[str]: ...  # noqa: D102
-    @property
-    def covariance(self) -> Floats: ...  # noqa: D102
-
-
-class Solution(Protocol):
-    """A solved inversion, as far as totals need it."""
-
-    def totals(self, space_weights: Floats, time_weights: Floats) -> TotalsArrays:
-        """Return moments of sum_ts time[p, t] space[k, s] flux[sector, t, s]."""
-        ...
-
-
-def make_totals(
-    solution: Solution, prior: xr.Dataset, regions: xr.Dataset, periods: Sequence[Period]
-) -> xr.Dataset:
+def make_totals(solution: Solution, regions: xr.Dataset, periods: Sequence[Period]) -> xr.Dataset:
     """Return the mean emission rate of each region, sector and period: schema "totals".
 
     The last sector, "total", is the sum of all. `change_sd` is the standard uncertainty of posterior
     minus prior: its variance is B - A, because the posterior contains its prior.
-
-    Parameters
-    ----------
-    prior : the prior or posterior of the solution, for cell areas, flux times, sectors and species
 
     Raises
     ------
@@ -77,15 +38,16 @@ def make_totals(
         If the budget does not sum to the posterior variance, or a period is not covered.
     """
     schema.check(regions, "regions")
-    area = prior["cell_area"].values.ravel()
+    coords = solution.problem.coords
+    area = coords["cell_area"].values.ravel()
     share = regions["weight"].values.reshape(regions.sizes["region"], -1)
     if share.shape[1] != area.size:
         raise DataError(f"regions: weights for {share.shape[1]} cells, expected {area.size}")
-    species = str(prior.attrs.get("species", ""))
-    time = time_weights(periods, prior["flux_time_bounds"].values)
+    species = str(coords.attrs["species"])
+    time = time_weights(periods, coords["flux_time_bounds"].values)
     found = solution.totals(share * area * molar_mass(species), time)
     _check_budget(found)
-    totals = _dataset(found, prior, regions, periods)
+    totals = _dataset(found, regions, periods).assign_attrs(species=species, coverage_factor=1)
     totals["area"] = ("region", share @ area, {"units": "m2", "long_name": "area of the region"})
     return schema.check(totals, "totals")
 
@@ -108,49 +70,40 @@ def verdict(totals: xr.Dataset) -> xr.DataArray:
     return xr.where(information(totals) < INFORMATION_THRESHOLD, VERDICTS[3], said)
 
 
-def _dataset(
-    found: TotalsArrays, prior: xr.Dataset, regions: xr.Dataset, periods: Sequence[Period]
-) -> xr.Dataset:
+def _dataset(found: TotalsResult, regions: xr.Dataset, periods: Sequence[Period]) -> xr.Dataset:
     dims = ("region", "sector", "period")
     moments = {
-        "prior": (found.prior_mean, "prior emission"),
+        "prior": (found.prior, "prior emission"),
         "prior_sd": (np.sqrt(found.prior_variance), "standard uncertainty of the prior emission"),
-        "posterior": (found.posterior_mean, "posterior emission"),
+        "posterior": (found.posterior, "posterior emission"),
         "posterior_sd": (np.sqrt(found.posterior_variance), "standard uncertainty of the posterior emission"),
         "change_sd": (np.sqrt(found.change_variance), "standard uncertainty of posterior minus prior"),
     }
-    sectors = [*map(str, prior["sector"].values), "total"]
+    budget = {"long_name": "part of each cause in the posterior variance"} | _SQUARE
+    covariance = {"long_name": "posterior covariance between regions"} | _SQUARE
     names = np.array([p.name for p in periods], dtype=str)
     bounds = np.array([[p.start, p.end] for p in periods], dtype="datetime64[ns]")
     return xr.Dataset(
-        {
-            name: (dims, np.swapaxes(values, 1, 2), _RATE | {"long_name": text})
-            for name, (values, text) in moments.items()
-        }
+        {name: (dims, values, _RATE | {"long_name": text}) for name, (values, text) in moments.items()}
         | {
-            "budget": (
-                (*dims, "cause"),
-                np.swapaxes(found.budget, 1, 2),
-                _SQUARE | {"long_name": "share of each cause in the posterior variance"},
-            ),
+            "budget": ((*dims, "cause"), found.budget, budget),
             "posterior_covariance": (
                 ("period", "sector", "region", "region_2"),
-                found.covariance,
-                _SQUARE | {"long_name": "posterior covariance between regions"},
+                found.posterior_covariance,
+                covariance,
             ),
         },
         coords={
             "region": ("region", regions["region"].values.astype(str), {"long_name": "region"}),
-            "sector": ("sector", np.array(sectors), {"long_name": "emission sector"}),
+            "sector": ("sector", np.array(found.sectors), {"long_name": "emission sector"}),
             "period": ("period", names, {"long_name": "averaging period"}),
             "period_bounds": (("period", "bounds"), bounds, {"long_name": "start and end of the period"}),
-            "cause": ("cause", np.array(list(found.causes), dtype=str), {"long_name": "cause"}),
+            "cause": ("cause", np.array(found.causes, dtype=str), {"long_name": "cause of uncertainty"}),
         },
-        attrs={"species": prior.attrs["species"], "coverage_factor": 1},
     )
 
 
-def _check_budget(found: TotalsArrays) -> None:
+def _check_budget(found: TotalsResult) -> None:
     total, variance = found.budget.sum(axis=-1), found.posterior_variance
     worst = float(np.max(np.abs(total - variance) - 1e-6 * np.abs(variance)))
     if worst > 0:

@@ -24,7 +24,7 @@ from products.totals import INFORMATION_THRESHOLD
 from products.words import readiness, sentences
 
 LARGEST = 6_000_000
-"""The page is refused above this many bytes: give it fewer steps or sectors."""
+"""The page is refused above this many bytes: give it fewer steps."""
 
 _SCRIPTS = ("core.js", "colour.js", "map.js", "bars.js", "series.js", "table.js", "main.js")
 
@@ -55,7 +55,7 @@ class Page:
     """Everything on the page.
 
     mean : fields of the period "run", every sector and "total"
-    steps : fields of every step of the slider; at least the sector "total", other sectors if small enough
+    steps : the same of every step of the slider; if they are too large, the page keeps only "total" of them
     totals, series : totals of the run and of every step, regions as in the table, the whole area first
     """
 
@@ -81,8 +81,8 @@ def write_viewer(page: Page, path: Path) -> None:
     size = len(text.encode())
     if size > LARGEST:
         raise DataError(
-            f"{path}: the page has {size / 1e6:.1f} MB, expected at most {LARGEST / 1e6:.0f}; give fewer steps "
-            f"({page.steps.sizes['period']}) or fewer sectors per step ({page.steps.sizes['sector']})"
+            f"{path}: the page has {size / 1e6:.1f} MB, expected at most {LARGEST / 1e6:.0f}; "
+            f"give fewer steps than {page.steps.sizes['period']}"
         )
     write_whole(path, text)
 
@@ -161,8 +161,9 @@ def _check(page: Page) -> None:
             faults.append(f"the last sector of {name} is '{found['sector'].values[-1]}', expected 'total'")
     if not np.array_equal(page.series["period_bounds"].values, page.steps["period_bounds"].values):
         faults.append("series and steps have different periods, expected the same")
-    if list(page.mean["sector"].values) != list(page.totals["sector"].values):
-        faults.append("mean and totals have different sectors, expected the same")
+    for name, found in (("mean", page.mean), ("steps", page.steps), ("series", page.series)):
+        if list(found["sector"].values) != list(page.totals["sector"].values):
+            faults.append(f"{name} and totals have different sectors, expected the same")
     if faults:
         raise DataError("page: " + "; ".join(faults))
 

@@ -19,6 +19,7 @@ from products.words import reading_unit
 Floats = npt.NDArray[np.float64]
 
 MOMENTS = ("prior", "prior_sd", "posterior", "posterior_sd")
+_STEP_BYTES = 2_500_000  # before base64, which adds a third
 _NICE = (1, 1.5, 2, 3, 5, 7, 10)
 
 
@@ -41,14 +42,15 @@ def unpack(packed: dict[str, Any]) -> Floats:
 
 
 def cells(mean: xr.Dataset, steps: xr.Dataset) -> dict[str, Any]:
-    """Return the fields of the page: the mean with all sectors, and the sectors held per step."""
+    """Return the fields of the page: the mean of all sectors, and per step all sectors if small, else the sum."""
+    held = slice(None) if len(MOMENTS) * steps["prior"].size * 2 <= _STEP_BYTES else slice(-1, None)
     sectors = list(map(str, mean["sector"].values))
     flat_mean = {m: mean[m].values.reshape(len(sectors), -1) for m in MOMENTS}
     found = {
         "count": flat_mean["prior"].shape[1],
-        "step_sectors": [sectors.index(str(s)) for s in steps["sector"].values],
+        "step_sectors": list(range(len(sectors)))[held],
         "mean": {m: pack(v) for m, v in flat_mean.items()},
-        "steps": {m: pack(steps[m].values) for m in MOMENTS},
+        "steps": {m: pack(steps[m].values[:, held]) for m in MOMENTS},
     }
     if "region" in mean.dims:
         return found | {"names": list(map(str, mean["region"].values)),

@@ -2,6 +2,8 @@
 
 from math import floor, log10
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
@@ -9,15 +11,15 @@ from products.show import Shown, emission_unit, symbol
 from products.totals import COVERAGE, VERDICTS, information, verdict
 
 _ENGLISH = {
-    "higher": "This is {c} % above the inventory, more than its uncertainty explains.",
-    "lower": "This is {c} % below the inventory, more than its uncertainty explains.",
+    "higher": "This is {c} above the inventory, more than its uncertainty explains.",
+    "lower": "This is {c} below the inventory, more than its uncertainty explains.",
     "no difference found": "A difference from the inventory cannot be shown yet.",
     "no information": "The observations say nothing new about this total.",
 }
 _CHINESE = {
-    "higher": "比清单高 {c} %,超出其不确定度所能解释的范围。",
-    "lower": "比清单低 {c} %,超出其不确定度所能解释的范围。",
-    "no difference found": "与清单相比,尚不能看出差异。",
+    "higher": "比清单高 {c}，超出清单不确定度所能解释的范围。",
+    "lower": "比清单低 {c}，超出清单不确定度所能解释的范围。",
+    "no difference found": "与清单相比，尚不能看出差异。",
     "no information": "观测没有为这一总量提供新的信息。",
 }
 _PREFIX = ((1e6, "M", "百万吨"), (1e3, "k", "千吨"), (1.0, "", "吨"))
@@ -34,28 +36,29 @@ def reading_unit(totals: xr.Dataset) -> tuple[Shown, str, str]:
 
 
 def sentences(totals: xr.Dataset, place: str) -> dict[str, str]:
-    """Return the result of the period "run" in one or two sentences, as {"en": ..., "zh": ...}."""
+    """Return the result of the period "run" in two sentences, as {"en": ..., "zh": ...}."""
     run = totals.sel(sector="total", period="run").isel(region=0)
     unit, per_en, per_zh = reading_unit(totals)
-    mean, sd = float(run["posterior"]) * unit.factor, float(run["posterior_sd"]) * unit.factor
-    numbers = {"x": rounded(abs(mean), sd)}
-    ends = [mean - COVERAGE * sd, mean + COVERAGE * sd]
-    low, high = sorted(ends if mean >= 0 else [-e for e in ends])
-    numbers |= {"lo": rounded(low, sd), "hi": rounded(high, sd), "c": _percent(run)}
-    start, end = (pd.Timestamp(v) for v in run["period_bounds"].values)
-    gas, said = symbol(str(totals.attrs["species"])), str(verdict(run).values)
+    mean, sd, prior = (float(run[name]) * unit.factor for name in ("posterior", "posterior_sd", "prior"))
+    uptake = mean < 0
+    low, high = sorted((1 if not uptake else -1) * (mean + sign * COVERAGE * sd) for sign in (-1, 1))
+    x, lo, hi = rounded(abs(mean), sd), rounded(low, sd), rounded(high, sd)
+    said, gas = str(verdict(run).values), symbol(str(totals.attrs["species"]))
     letter = unit.plain.split()[0]
-    unit_zh = next(zh for _, p, zh in _PREFIX if p + "t" == letter)
-    said = said if said != "higher" and said != "lower" or numbers["c"] != "" else VERDICTS[2]
+    words = next(zh for _, p, zh in _PREFIX if p + "t" == letter)
+    apart = abs(mean - prior)
+    percent = f"{100 * apart / prior:.0f} %" if prior > 0 else ""
+    days = dates(run["period_bounds"].values)
     english = (
-        f"{place}, {_dates(start, end)}: {'emissions' if mean >= 0 else 'a net uptake'} of {numbers['x']} {letter} {gas} "
-        f"{per_en}, with 95 % probability between {numbers['lo']} and {numbers['hi']}. " + _ENGLISH[said]
+        f"{place}, {days['en']}: {'a net uptake of ' if uptake else ''}{x} {letter} {gas} {per_en}, "
+        f"with 95 % probability between {lo} and {hi}. "
+        + _ENGLISH[said].replace("{c}", percent or f"{rounded(apart, sd)} {letter}")
     )
     chinese = (
-        f"{place},{_dates(start, end)}:{'排放' if mean >= 0 else '净吸收'}{per_zh} {numbers['x']} {unit_zh} {gas},"
-        f"95 % 包含区间 {numbers['lo']} 至 {numbers['hi']}。" + _CHINESE[said]
+        f"{place}，{days['zh']}：{per_zh}{'净吸收' if uptake else '排放'} {x} {words} {gas}，"
+        f"95 % 包含区间为 {lo} 至 {hi}。" + _CHINESE[said].replace("{c}", percent or f"{rounded(apart, sd)} {words}")
     )
-    return {"en": english.format(**numbers), "zh": chinese.format(**numbers)}
+    return {"en": english, "zh": chinese}
 
 
 def readiness(totals: xr.Dataset) -> dict[str, str]:
@@ -69,9 +72,10 @@ def readiness(totals: xr.Dataset) -> dict[str, str]:
     chinese = f"观测消除了该总量先验方差的 {share} %。"
     if said.size:
         english += (
-            f" Of {said.size} places, {clear} differ clearly from the inventory; on {blind} the observations say nothing."
+            f" Of {said.size} places, {clear or 'none'} {'differs' if clear == 1 else 'differ'} clearly from the inventory"
+            + (f"; about {blind} of them the observations say nothing." if blind else ".")
         )
-        chinese += f"{said.size} 处中,{clear} 处与清单明显不同,{blind} 处观测没有提供信息。"
+        chinese += f"{said.size} 处中，{clear} 处与清单明显不同，{blind} 处观测没有提供信息。"
     return {"en": english, "zh": chinese}
 
 
@@ -86,12 +90,24 @@ def rounded(value: float, sd: float) -> str:
     return text.replace("-", "−")
 
 
-def _percent(run: xr.Dataset) -> str:
-    prior = float(run["prior"])
-    return f"{abs(100 * (float(run['posterior']) - prior) / prior):.0f}" if prior else ""
+def dates(bounds: npt.NDArray[np.datetime64]) -> dict[str, str]:
+    """Return a span of time (UTC, end excluded) as a reader says it.
 
-
-def _dates(start: pd.Timestamp, end: pd.Timestamp) -> str:
-    if end - start <= pd.Timedelta(days=1):
-        return f"{start:%Y-%m-%d %H:%M} – {end:%H:%M} UTC"
-    return f"{start:%Y-%m-%d} – {end - pd.Timedelta(seconds=1):%Y-%m-%d}"
+    >>> dates(np.array(["2024-01-10", "2024-01-15"], dtype="datetime64[ns]"))["en"]
+    '10–14 January 2024'
+    """
+    start, end = (pd.Timestamp(v) for v in bounds)
+    last = end - pd.Timedelta(seconds=1)
+    if end - start < pd.Timedelta(days=1):
+        return {"en": f"{start.day} {start:%B %Y}, {start:%H:%M}–{end:%H:%M} UTC",
+                "zh": f"{start.year}年{start.month}月{start.day}日 {start:%H:%M}–{end:%H:%M}（UTC）"}  # fmt: skip
+    whole_months = start.day == 1 and end.day == 1 and end.normalize() == end
+    head = "" if start.year == last.year else f" {start.year}"
+    if whole_months:
+        english = f"{start:%B}{head} – {last:%B %Y}" if (start.year, start.month) != (last.year, last.month) else f"{last:%B %Y}"
+        return {"en": english, "zh": f"{start.year}年{start.month}月至{last.year}年{last.month}月"}
+    if (start.year, start.month, start.day) == (last.year, last.month, last.day):
+        return {"en": f"{start.day} {start:%B %Y}", "zh": f"{start.year}年{start.month}月{start.day}日"}
+    same = (start.year, start.month) == (last.year, last.month)
+    english = f"{start.day}–{last.day} {last:%B %Y}" if same else f"{start.day} {start:%B}{head} – {last.day} {last:%B %Y}"
+    return {"en": english, "zh": f"{start.year}年{start.month}月{start.day}日至{last.year}年{last.month}月{last.day}日"}

@@ -94,3 +94,6 @@ function barStep(key) {
   const at = barRows.indexOf(state.cursor);
   return barRows[(at + by + barRows.length) % barRows.length];
 }
+function barPoint(region) {
+  return [frame.width * 0.45, 8 + (barRows.indexOf(region) + 1) * frame.scale];
+}

@@ -18,9 +18,13 @@ function findRange(layer) {
     for (const name of names) for (const v of layerValues(name, m)) { seen.push(Math.abs(v)); below = Math.min(below, v); }
   }
   seen.sort((a, b) => a - b);
-  const high = seen[Math.floor(0.995 * (seen.length - 1))] || 1;
+  const high = roundUp(seen[Math.floor(0.995 * (seen.length - 1))] || 1);
   const signed = layer === "change" || below < -0.02 * high;
   return { low: signed ? -high : 0, high };
+}
+function roundUp(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10].map((s) => s * power).find((s) => s >= value * 0.98);
 }
 function palette(layer) {
   if (layer === "sd") return DATA.palettes.doubt;
@@ -94,7 +98,7 @@ function plainLegend(width) {
   const narrow = width < 470;
   const x0 = narrow ? 0 : Math.min(190, width * 0.32), w = width - x0 - 1;
   const rows = [[colours.four, narrow ? null : say(scale.signed ? "sureSigned" : "sure")], [colours.two, narrow ? null : say(scale.signed ? "roughSigned" : "rough")], [[colours.one], say("blind")]];
-  const svg = picture(width, 92);
+  const svg = picture(width, 84);
   const pattern = draw(draw(svg, "defs", {}), "pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" });
   draw(pattern, "rect", { width: 1.2, height: 6, fill: "#9aa3ac" });
   names.forEach((name, i) => draw(svg, "text", { x: x0 + (w * (i + 0.5)) / 4, y: 11, "text-anchor": "middle", "font-size": narrow ? 10.5 : 12, fill: "#1d2733" }, name));
@@ -111,12 +115,12 @@ function rampLegend(width) {
   const svg = picture(width, 48);
   const { low, high } = layerRange(state.layer);
   const colours = palette(state.layer);
-  const w = width - 40;
-  colours.forEach((fill, i) => draw(svg, "rect", { x: 20 + (w * i) / colours.length, y: 2, width: w / colours.length + 0.6, height: 14, fill }));
+  const w = width - 72;
+  colours.forEach((fill, i) => draw(svg, "rect", { x: 36 + (w * i) / colours.length, y: 2, width: w / colours.length + 0.6, height: 14, fill }));
   for (let i = 0; i <= 4; i++) {
     const value = low + ((high - low) * i) / 4;
     const end = i === 4 && state.layer !== "information" ? "≥ " : i === 0 && low < 0 ? "≤ " : "";
-    draw(svg, "text", { x: 20 + (w * i) / 4, y: 30, "text-anchor": "middle", "font-size": 11.5, fill: "#1d2733" }, end + figure(value, (high - low) / 40));
+    draw(svg, "text", { x: 36 + (w * i) / 4, y: 30, "text-anchor": "middle", "font-size": 11.5, fill: "#1d2733" }, end + figure(value, (high - low) / 40));
   }
   draw(svg, "text", { x: width / 2, y: 45, "text-anchor": "middle", "font-size": 12, fill: "#5b6673" }, unitOf(state.layer).typeset);
   return svg;

@@ -82,7 +82,10 @@ function layerValues(layer, m) {
   return Float32Array.from({ length: m.posterior.length }, (_, i) => made(i));
 }
 function stepLabel(step) {
-  if (step === null) return `${DATA.span[0].slice(0, 10)} – ${DATA.span[1].slice(0, 10)}`;
-  const [start] = DATA.steps[step];
+  const [start, end] = step === null ? DATA.span : DATA.steps[step];
+  if (step === null) {
+    const last = new Date(Date.parse(end) - 1000).toISOString().slice(0, 10); // the end is excluded
+    return start.slice(0, 10) === last ? `${last} ${start.slice(11, 16)}–${end.slice(11, 16)} ${say("time")}` : `${start.slice(0, 10)} – ${last}`;
+  }
   return DATA.step_hours >= 24 * 27 ? start.slice(0, 7) : DATA.step_hours >= 24 ? start.slice(0, 10) : `${start.slice(0, 10)} ${start.slice(11, 16)} ${say("time")}`;
 }

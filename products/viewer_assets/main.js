@@ -65,14 +65,16 @@ function drawControls() {
   byId("map-title").textContent = `${say(state.layer)} · ${sectorName(state.sector)}`;
   byId("map").setAttribute("aria-label", byId("map-title").textContent);
   const plain = state.layer === "plain" ? say("legendPlain", { unit: DATA.units.plain.typeset }) : "";
-  byId("note").textContent = [timeHeld() ? "" : say("meanOnly"), plain].filter(Boolean).join(" ");
+  const bars = regionSpace && (state.layer === "plain" || state.layer === "posterior") ? say("barsKey") : "";
+  byId("note").textContent = [timeHeld() ? "" : say("meanOnly"), plain, bars].filter(Boolean).join(" ");
 }
 function drawTimeControls() {
   const slider = byId("slider");
   slider.max = DATA.steps.length - 1;
   slider.value = state.step;
   slider.disabled = byId("play").disabled = !timeHeld() || DATA.steps.length < 2;
-  slider.setAttribute("aria-label", say("play"));
+  slider.classList.toggle("resting", currentStep() === null);
+  slider.setAttribute("aria-label", say("ofPeriod"));
   slider.setAttribute("aria-valuetext", stepLabel(currentStep()));
   byId("when").textContent = stepLabel(currentStep());
   byId("whole").setAttribute("aria-pressed", String(currentStep() === null));
@@ -178,13 +180,13 @@ canvas.addEventListener("keydown", (event) => {
     state.cursor = (regionSpace ? barStep : mapStep)(event.key);
     state.hover = -1;
     drawPicture();
-    show(state.cursor);
+    show(state.cursor, ...(regionSpace ? barPoint : mapPoint)(state.cursor));
   }
 });
 let lastWidth = 0;
 new ResizeObserver(() => {
   const width = canvas.parentElement.clientWidth;
-  if (width !== lastWidth) { lastWidth = width; drawPicture(); drawLegend(); }
+  if (width !== lastWidth) { lastWidth = width; drawPicture(); drawLegend(); drawSeries(); }
 }).observe(canvas.parentElement);
 if (regionSpace) state.detail = "cell";
 drawAll();

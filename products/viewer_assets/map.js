@@ -186,3 +186,11 @@ function mapStep(key) {
   const y = Math.max(0, Math.min(ny - 1, Math.floor(at / nx) + (key === "ArrowUp") - (key === "ArrowDown")));
   return y * nx + x;
 }
+// Where to put the words about a place, css pixels.
+function mapPoint(index) {
+  if (state.detail === "cell") return [frame.left + toX((index % DATA.grid.nx) + 1), toY(Math.floor(index / DATA.grid.nx))];
+  const shape = DATA.shapes.find((s) => s.place === index);
+  if (!shape) return [0, 0];
+  const [line] = shape.rings, middle = [0, 1].map((k) => line.filter((_, i) => i % 2 === k).reduce((a, b) => a + b, 0) / (line.length / 2));
+  return [frame.left + toX(middle[0]), toY(middle[1])];
+}

@@ -1,5 +1,6 @@
 // The course of one place over time, and its sectors.
-const W = 560, H = 270, LEFT = 64, RIGHT = 12, TOP = 26, BOTTOM = 30;
+const H = 270, LEFT = 56, RIGHT = 30, TOP = 26, BOTTOM = 30;
+let W = 560;
 
 function chosenName() {
   const { kind, index } = state.chosen;
@@ -19,6 +20,7 @@ function chosenMoments(sector, step) {
   return Object.fromEntries(MOMENTS.map((m) => [m, found[m][state.chosen.index] * factor]));
 }
 function drawSeries() {
+  W = Math.max(280, byId("series").clientWidth || 560);
   const held = state.chosen.kind === "place" || DATA.cells.step_sectors.includes(state.sector);
   const sector = held ? state.sector : TOTAL;
   const rows = DATA.steps.map((_, step) => chosenMoments(sector, step));
@@ -67,14 +69,14 @@ function drawTimeAxis(svg, edges, x) {
   for (let t = Math.ceil(edges[0] / 864e5) * 864e5; t <= edges[edges.length - 1]; t += 864e5) {
     const date = new Date(t);
     if (monthly ? date.getUTCDate() !== 1 : Math.round((t - edges[0]) / 864e5) % every) continue;
-    if (x(t) - last < 52) continue;
+    if (x(t) - last < (monthly ? 62 : 50)) continue;
     last = x(t);
     timeTick(svg, x(t), date.toISOString().slice(monthly ? 0 : 5, monthly ? 7 : 10));
   }
 }
 function timeTick(svg, at, label) {
   draw(svg, "line", { x1: at, x2: at, y1: H - BOTTOM, y2: H - BOTTOM + 4, stroke: "#98a3ae" });
-  draw(svg, "text", { x: at, y: H - BOTTOM + 17, "text-anchor": at > W - 40 ? "end" : at < LEFT + 20 ? "start" : "middle", "font-size": 12, fill: "#5b6673" }, label);
+  draw(svg, "text", { x: at, y: H - BOTTOM + 17, "text-anchor": "middle", "font-size": 12, fill: "#5b6673" }, label);
 }
 function drawValueAxis(svg, low, high, y, unit) {
   const step = niceStep((high - low) / 4);
@@ -101,19 +103,20 @@ function drawFacts(sector, unit) {
   if (state.chosen.kind === "place" && step === null) last += ` ${say("against", { v: say(DATA.places.verdict[sector][state.chosen.index]) })}`;
   byId("facts").textContent = [...lines, last].join("\n");
 }
+const clip = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 function drawSectors(unit) {
   const found = DATA.sectors.map((_, s) => chosenMoments(s, null)).slice(0, TOTAL > 1 ? TOTAL : 0);
   const box = byId("sectors");
   box.previousElementSibling.hidden = !found.length;
   if (!found.length) return box.replaceChildren();
-  const row = 34, name = 150, svg = picture(W, found.length * row + 22);
+  const row = 34, name = Math.min(150, W * 0.34), svg = picture(W, found.length * row + 22);
   const ends = found.flatMap((m) => ["prior", "posterior"].flatMap((n) => [m[n] - K95 * m[`${n}_sd`], m[n] + K95 * m[`${n}_sd`]]));
   const low = Math.min(0, ...ends), high = Math.max(0, ...ends) || 1;
   const x = (v) => name + 10 + ((v - low) / (high - low)) * (W - name - 24);
   draw(svg, "line", { x1: x(0), x2: x(0), y1: 0, y2: found.length * row, stroke: "#98a3ae" });
   found.forEach((m, s) => {
     const y = s * row + row / 2;
-    draw(svg, "text", { x: name, y: y + 4, "text-anchor": "end", "font-size": 13, fill: "#1d2733" }, DATA.sectors[s].length > 22 ? `${DATA.sectors[s].slice(0, 21)}…` : DATA.sectors[s]);
+    draw(svg, "text", { x: name, y: y + 4, "text-anchor": "end", "font-size": 13, fill: "#1d2733" }, clip(DATA.sectors[s], W < 420 ? 16 : 22));
     for (const [n, dy, colour] of [["prior", 6, "#98a3ae"], ["posterior", -5, "#0f7f93"]]) {
       draw(svg, "line", { x1: x(m[n] - K95 * m[`${n}_sd`]), x2: x(m[n] + K95 * m[`${n}_sd`]), y1: y + dy, y2: y + dy, stroke: colour, "stroke-width": 5, "stroke-opacity": 0.45, "stroke-linecap": "round" });
       draw(svg, "circle", { cx: x(m[n]), cy: y + dy, r: 4, fill: colour });

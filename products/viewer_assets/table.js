@@ -1,6 +1,6 @@
 // The table of places: sortable, each row chooses a place.
 const COLUMNS = ["region", "prior", "posterior", "interval", "change", "verdict", "information"];
-const EXTRA = new Set(["prior", "interval"]);
+const EXTRA = new Set(["prior", "interval", "information"]); // left out on a phone
 const VERDICT_ORDER = ["higher", "lower", "no difference found", "no information"];
 
 function tableRows() {
@@ -53,17 +53,19 @@ function tableRow(row) {
   button.dataset.focus = `place-${row.place}`;
   name.append(button);
   const post = interval("posterior", row, ""), half = figure(row.change, row.posterior_sd);
-  const percent = Math.abs(row.prior) > 0 ? ` (${row.change > 0 ? "+" : "−"}${Math.abs((100 * row.change) / row.prior).toFixed(0)} %)` : "";
+  const percent = row.prior > row.prior_sd ? `${row.change > 0 ? "+" : "−"}${Math.abs((100 * row.change) / row.prior).toFixed(0)} %` : "";
+  const moved = element("td");
+  moved.append(element("span", (row.change > 0 ? "+" : "") + half + (percent ? " " : ""), percent ? "absolute" : ""), percent ? element("span", percent, "percent") : "");
   const verdict = element("td", undefined, "verdict");
   const looks = { higher: "higher", lower: "lower", "no difference found": "none", "no information": "blind" };
   verdict.append(element("span", `${{ higher: "▲ ", lower: "▼ " }[row.verdict] || ""}${say(row.verdict)}`, `chip ${looks[row.verdict]}`));
-  const share = element("td");
+  const share = element("td", undefined, "extra");
   const meter = element("span", undefined, "meter"), fill = element("i");
   fill.style.width = `${row.information}%`;
   meter.append(fill);
   share.append(meter, say("share", { p: row.information }));
-  line.append(name, element("td", figure(row.prior, row.prior_sd), "extra"), element("td", post.x), element("td", `${post.lo} – ${post.hi}`, "extra"),
-    element("td", (row.change > 0 ? "+" : "") + half + percent), verdict, share);
+  line.append(name, element("td", figure(row.prior, row.prior_sd), "extra"), element("td", post.x), element("td", `${post.lo} ${row.posterior < K95 * row.posterior_sd ? say("to") : "–"} ${post.hi}`, "extra"),
+    moved, verdict, share);
   line.addEventListener("click", () => change({ chosen: { kind: "place", index: row.place } }));
   return line;
 }
