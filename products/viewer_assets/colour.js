@@ -111,6 +111,7 @@ function plainLegend(width) {
   });
   return svg;
 }
+const plainNumber = (value) => `${Number(value.toPrecision(3))}`.replace("-", "−");
 function rampLegend(width) {
   const svg = picture(width, 48);
   const { low, high } = layerRange(state.layer);
@@ -120,7 +121,7 @@ function rampLegend(width) {
   for (let i = 0; i <= 4; i++) {
     const value = low + ((high - low) * i) / 4;
     const end = i === 4 && state.layer !== "information" ? "≥ " : i === 0 && low < 0 ? "≤ " : "";
-    draw(svg, "text", { x: 36 + (w * i) / 4, y: 30, "text-anchor": "middle", "font-size": 11.5, fill: "#1d2733" }, end + figure(value, (high - low) / 40));
+    draw(svg, "text", { x: 36 + (w * i) / 4, y: 30, "text-anchor": "middle", "font-size": 11.5, fill: "#1d2733" }, end + plainNumber(value));
   }
   draw(svg, "text", { x: width / 2, y: 45, "text-anchor": "middle", "font-size": 12, fill: "#5b6673" }, unitOf(state.layer).typeset);
   return svg;

@@ -48,6 +48,11 @@ function drawWords() {
   byId("not").replaceChildren(...words()[regionSpace ? "notRegion" : "not"].map((text) => element("li", fill(text))));
   byId("how").replaceChildren(...[...words().how, ...DATA.notes].map((text) => element("li", text)));
 }
+function drawMarks() {
+  const shapes = { tower: "▲", lidar: "◆", column: "●" };
+  const kinds = new Set(DATA.sites.map((s) => (s.withheld ? "withheld" : s.kind)));
+  byId("marks").textContent = [...kinds].map((kind) => `${kind === "withheld" ? "△" : shapes[kind]} ${say(kind)}`).join("   ");
+}
 function drawControls() {
   const option = (value, text) => { const node = element("option", text); node.value = value; return node; };
   const everyone = element("optgroup"), science = element("optgroup");
@@ -62,6 +67,7 @@ function drawControls() {
   byId("detail").hidden = regionSpace || !DATA.shapes.length;
   for (const box of document.querySelectorAll("[name=detail]")) box.checked = box.value === state.detail;
   drawTimeControls();
+  drawMarks();
   byId("map-title").textContent = `${say(state.layer)} · ${sectorName(state.sector)}`;
   byId("map").setAttribute("aria-label", byId("map-title").textContent);
   const plain = state.layer === "plain" ? say("legendPlain", { unit: DATA.units.plain.typeset }) : "";
