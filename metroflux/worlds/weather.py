@@ -103,7 +103,8 @@ def _roughness(x: Floats, y: Floats) -> Floats:
 def _boundary_layer(hours: Floats, roughness: Floats, rng: np.random.Generator) -> dict[str, Floats]:
     """Return speed and direction of the free wind (time) and the surface layer (time, y, x).
 
-    Direction turns once in 40 hours with a diurnal swing, so that afternoons see all sides within days; each day has its own cloudiness.
+    Direction turns once in 40 hours, with a diurnal swing, so that a few afternoons see
+    all sides; each day has its own cloudiness.
     """
     local = (hours + UTC_OFFSET) % 24.0
     day = np.floor((hours + UTC_OFFSET) / 24.0).astype(int)
