@@ -44,7 +44,7 @@ _EVERY = {"tower": 1, "lidar": 3}
 
 BACKGROUND_RUN_SD = 0.4e-6
 BACKGROUND_DAY_SD = 0.3e-6
-"""Standard deviation of the error of the believed background, common to the run and to each day, mol mol-1."""
+"""Standard deviation of the error of the believed background: of the whole run, of each day; mol mol-1."""
 
 _BACKGROUND = 421.0e-6
 _UPTAKE_ALOFT = 2.0e-6
@@ -178,7 +178,7 @@ def background_field(met: xr.Dataset) -> xr.Dataset:
 
 
 def true_background_field(field: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
-    """Return the field as it truly is: an offset of the run and one of each day away from what is believed."""
+    """Return the field as it truly is: off by one error of the run and one of each day."""
     day = field.time.values.astype("datetime64[D]")
     daily = rng.normal(0.0, BACKGROUND_DAY_SD, np.unique(day).size)[np.searchsorted(np.unique(day), day)]
     error = rng.normal(0.0, BACKGROUND_RUN_SD) + daily
