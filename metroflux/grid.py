@@ -1,5 +1,6 @@
 """The flux grid: regular in a map projection, metres, CF coordinates."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from pyproj import CRS, Geod, Transformer
+from pyproj.exceptions import CRSError
 
 from metroflux.errors import DataError
 
@@ -36,8 +38,20 @@ class Grid:
             raise DataError(
                 f"grid: {self.nx} x {self.ny} cells of {self.dx} x {self.dy} m; expected all positive"
             )
-        if not CRS.from_user_input(self.crs).is_projected:
-            raise DataError(f"grid: crs '{self.crs}' is not projected; expected coordinates in metres")
+        if not all(math.isfinite(v) for v in (self.west, self.south, self.dx, self.dy)):
+            raise DataError(
+                f"grid: corner ({self.west}, {self.south}), cells {self.dx} x {self.dy} m; expected finite"
+            )
+        try:
+            crs = CRS.from_user_input(self.crs)
+        except CRSError as fault:
+            raise DataError(
+                f"grid: crs '{self.crs}' is unknown; expected what pyproj reads ({fault})"
+            ) from None
+        if not crs.is_projected or any(axis.unit_conversion_factor != 1 for axis in crs.axis_info):
+            raise DataError(
+                f"grid: crs '{self.crs}' is not projected in metres; expected for example a UTM zone"
+            )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -167,7 +181,11 @@ class Grid:
             step = np.diff(ds[axis].values)
             if step.size == 0 and f"{axis}_bounds" in ds.variables:
                 step = np.diff(ds[f"{axis}_bounds"].values[0])
-            if step.size == 0 or step.min() <= 0 or np.ptp(step) > 1e-6 * step.mean():
+            if step.size == 0:
+                raise DataError(
+                    f"grid: {axis} has one value and no {axis}_bounds; expected bounds, to know the size"
+                )
+            if not step.min() > 0 or np.ptp(step) > 1e-6 * step.mean():
                 raise DataError(
                     f"grid: {axis} is not evenly spaced and ascending (steps {step.min()} to {step.max()})"
                 )

@@ -3,8 +3,8 @@
 import hashlib
 import json
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from pathlib import Path
+from datetime import UTC, date, datetime
+from pathlib import Path, PurePath
 
 import numpy as np
 import xarray as xr
@@ -30,8 +30,18 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(value: object) -> str:
-    """Return the SHA-256 of a value that JSON can hold, independent of the order of its keys."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+    """Return the SHA-256 of a value that JSON can hold, independent of the order of its keys.
+
+    Paths, dates and numpy scalars count as their text. Anything else is a TypeError: the text of a set
+    changes from run to run, and that of a long array leaves out its middle.
+    """
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=_text).encode()).hexdigest()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (PurePath, date, np.generic)):  # a datetime is a date
+        return str(value)
+    raise TypeError(f"{type(value).__name__} has no stable text; expected what JSON can hold")
 
 
 def sha256_dataset(ds: xr.Dataset) -> str:
@@ -39,8 +49,8 @@ def sha256_dataset(ds: xr.Dataset) -> str:
     digest = hashlib.sha256()
     for name in sorted(map(str, ds.variables)):
         values = ds[name].values
-        if values.dtype.kind in "OT":
-            values = values.astype(str)
+        if values.dtype.kind in "OTU":  # as wide as its longest text, whatever room its array leaves
+            values = values.astype(object).astype(str)
         digest.update(f"{name}{ds[name].dims}{values.dtype}{values.shape}".encode())
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()

@@ -1,7 +1,8 @@
 """The contract between stages: every dataset of the spine as data, and one checker that lists all faults.
 
 Dims of a variable may contain SPACE, which stands for ("y", "x") on a grid or ("region",) where an
-external response matrix knows regions only.
+external response matrix knows regions only; in "regions" of such a space it is ("source_region",), because a
+dataset cannot have "region" twice.
 """
 
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from metroflux.units import FILL_LIMIT
 
 VERSION = "1"
 SPACE = "space"
-_SPACES = (("y", "x"), ("region",))
+_SPACES = (("y", "x"), ("source_region",), ("region",))
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,9 @@ ATTRIBUTES = ("Conventions", "title", "institution", "source", "history", "schem
 """Global attributes of a stamped dataset (CF-1.8, ACDD-1.3); the archive refuses a dataset without them."""
 
 
+_MAY_BE_EMPTY = frozenset({"random", "shared", "parameter", "nonzero", "site"})
+
+
 def check(ds: xr.Dataset, schema: str, where: str = "") -> xr.Dataset:
     """Return the dataset unchanged if it keeps the contract `schema`.
 
@@ -252,6 +256,10 @@ def check(ds: xr.Dataset, schema: str, where: str = "") -> xr.Dataset:
 
 def _faults(ds: xr.Dataset, spec: Mapping[str, Variable]) -> Iterator[str]:
     space = next((dims for dims in _SPACES if set(dims) <= set(map(str, ds.dims))), _SPACES[0])
+    used = {dim for name in spec if name in ds.variables for dim in ds[name].dims}
+    for dim in sorted(map(str, used - _MAY_BE_EMPTY)):
+        if ds.sizes[dim] == 0:
+            yield f"dimension '{dim}' is empty"
     for name, want in spec.items():
         if name not in ds.variables:
             if not want.optional:
@@ -276,8 +284,12 @@ def _variable_faults(name: str, found: xr.DataArray, want: Variable, space: tupl
         if found.dtype.itemsize * 8 != want.bits:
             yield f"'{name}' has type {found.dtype}, expected float{want.bits}"
         yield from _value_faults(name, found, want)
-    elif want.kind == "M" and bool(np.isnat(found.values).any()):
-        yield f"'{name}' has {int(np.isnat(found.values).sum())} undefined times"
+    elif want.kind == "M":
+        if found.dtype != np.dtype("datetime64[ns]"):  # kernels count in ns
+            yield f"'{name}' has type {found.dtype}, expected datetime64[ns]"
+        undefined = int(np.isnat(found.values).sum())
+        if undefined:
+            yield f"'{name}' has {undefined} undefined times"
 
 
 def _value_faults(name: str, found: xr.DataArray, want: Variable) -> Iterator[str]:

@@ -1,5 +1,7 @@
 """Time: UTC, intervals labelled at their start, bounds always."""
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -9,21 +11,31 @@ from metroflux.errors import DataError
 Times = npt.NDArray[np.datetime64]
 
 
+# pandas also takes 07/12/2022 (as July), "now", and any number (as ns since 1970): none of them is meant
+_ISO_DATE = re.compile(r"\s*\d{4}-\d{2}(-\d{2}([T ].*)?)?\s*")
+
+
 def parse(value: object, what: str) -> np.datetime64:
     """Return one UTC instant from text or a datetime; `what` names it in the error.
 
     >>> str(parse("2022-12-07 03:44", "start"))
     '2022-12-07T03:44:00.000000000'
     """
+    if value is None or value is pd.NaT or value == "":
+        raise DataError(f"{what}: no time given; expected ISO 8601, UTC")
     try:
-        stamp = pd.Timestamp(value)  # type: ignore[arg-type]
+        if isinstance(value, str) and not _ISO_DATE.fullmatch(value):
+            raise ValueError("not written year-month-day")
+        if isinstance(value, (int, float, np.number)):
+            raise TypeError("a number without a unit")
+        stamp = pd.Timestamp(value).as_unit("ns")  # type: ignore[arg-type]
     except (ValueError, TypeError) as fault:
         raise DataError(f"{what}: '{value}' is not a time; expected ISO 8601, UTC ({fault})") from None
     if pd.isna(stamp):
         raise DataError(f"{what}: no time given; expected ISO 8601, UTC")
     if stamp.tzinfo is not None:
         stamp = stamp.tz_convert("UTC").tz_localize(None)
-    return stamp.to_datetime64().astype("datetime64[ns]")
+    return stamp.to_datetime64()
 
 
 def intervals(start: np.datetime64, end: np.datetime64, step: np.timedelta64) -> Times:
@@ -32,11 +44,13 @@ def intervals(start: np.datetime64, end: np.datetime64, step: np.timedelta64) ->
     Raises
     ------
     DataError
-        If the period is empty or is not a whole number of steps.
+        If the period is empty, the step is not positive, or the period is not a whole number of steps.
     """
     if not end > start:
         raise DataError(f"period from {start} to {end} is empty; expected the end after the start")
     span, width = end - start, step.astype("timedelta64[ns]")
+    if not width > np.timedelta64(0, "ns"):
+        raise DataError(f"time step of {step}; expected a positive one")
     if span % width != np.timedelta64(0, "ns"):
         raise DataError(f"period from {start} to {end} is not a whole number of steps of {step}")
     return (start + np.arange(span // width + 1) * width).astype("datetime64[ns]")

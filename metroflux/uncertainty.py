@@ -52,7 +52,7 @@ def attach(ds: xr.Dataset, random: Sequence[Random], shared: Sequence[Shared]) -
     Raises
     ------
     DataError
-        If a component has the wrong length, a negative sd, or a name already used.
+        If a component has the wrong length, is not finite, has a negative sd, or a name already used.
     """
     n = ds.sizes["obs"]
     old_random, old_shared = components(ds) if "random_sd" in ds.variables else ([], [])
@@ -60,6 +60,11 @@ def attach(ds: xr.Dataset, random: Sequence[Random], shared: Sequence[Shared]) -
     for name, values in [(r.name, r.sd) for r in all_random] + [(s.name, s.column) for s in all_shared]:
         if values.shape != (n,):
             raise DataError(f"error component '{name}' has shape {values.shape}, expected ({n},)")
+        if not np.all(np.isfinite(values)):
+            bad = np.flatnonzero(~np.isfinite(values))
+            raise DataError(
+                f"error component '{name}' is not finite for {bad.size} data, first datum {bad[0]}"
+            )
     for part in all_random:
         if np.any(part.sd < 0):
             raise DataError(f"error component '{part.name}' has a negative sd ({part.sd.min():g} mol mol-1)")
@@ -122,24 +127,32 @@ class ErrorModel:
     causes: tuple[str, ...]
 
     @classmethod
-    def from_datasets(cls, *datasets: xr.Dataset) -> "ErrorModel":
-        """Return the model of a sum of independent terms, such as observation minus background.
+    def from_datasets(cls, observations: xr.Dataset, background: xr.Dataset | None = None) -> "ErrorModel":
+        """Return the model of observations, or of observation minus background.
+
+        A shared cause of the same name in both is one cause: its columns are subtracted, so that a tank
+        behind tower and background cancels as it does in nature. Random parts are independent.
 
         Raises
         ------
         DataError
             If a datum has no random error at all (R would be singular).
         """
+        n = observations.sizes["obs"]
         random: dict[str, Floats] = {}
-        shared: list[Shared] = []
-        for ds in datasets:
-            parts, columns = components(ds)
+        columns: dict[str, Floats] = {}
+        causes: dict[str, str] = {}
+        for ds, sign in ((observations, 1.0), (background, -1.0)):
+            if ds is None:
+                continue
+            parts, shared = components(ds)
             for part in parts:
-                random[part.name] = random.get(part.name, np.zeros(ds.sizes["obs"])) + part.sd**2
-            shared += columns
-        n = datasets[0].sizes["obs"]
-        matrix = np.stack([s.column for s in shared], axis=1) if shared else np.zeros((n, 0))
-        model = cls(random, matrix, tuple(s.cause for s in shared))
+                random[part.name] = random.get(part.name, np.zeros(n)) + part.sd**2
+            for term in shared:
+                columns[term.name] = columns.get(term.name, np.zeros(n)) + sign * term.column
+                causes.setdefault(term.name, term.cause)
+        matrix = np.stack(list(columns.values()), axis=1) if columns else np.zeros((n, 0))
+        model = cls(random, matrix, tuple(causes.values()))
         if np.any(model.diagonal <= 0):
             first = int(np.argmax(model.diagonal <= 0))
             raise DataError(

@@ -1,0 +1,149 @@
+"""The two heavy steps cut into independent blocks: K = HBH' by data, posterior variance by flux time.
+
+Block sizes depend on the problem alone and each block runs on one BLAS thread, so the bits do not depend on
+how many workers there are.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.covariance import Covariance
+from inversion.factor import Factor
+from inversion.rows import SlicedRows
+from inversion.threads import one_thread
+
+Floats = npt.NDArray[np.float64]
+_GRAM_BYTES = 64 * 2**20
+_VARIANCE_BYTES = 48 * 2**20
+_MOST_DATA = 64
+_FIELD_BYTES = 16 * 2**20
+_LEAST_ITEMS = 8  # so that a few workers all have something to do
+
+
+@dataclass(frozen=True)
+class Prior:
+    """What every block of K needs: sent to each worker once."""
+
+    rows: SlicedRows
+    covariances: tuple[Covariance, ...]
+
+
+@dataclass(frozen=True)
+class Conditioned:
+    """What every block of posterior variances needs: sent to each worker once."""
+
+    prior: Prior
+    factor: Factor
+
+
+@dataclass(frozen=True)
+class StateBlock:
+    """A block of the state: some sectors at some consecutive flux times."""
+
+    sectors: range
+    times: range
+
+
+def gram_items(rows: SlicedRows) -> list[range]:
+    """Return the blocks of data in which K is made."""
+    n, n_time, cells = rows.shape
+    step = max(1, min(_MOST_DATA, _GRAM_BYTES // (8 * n_time * cells)))
+    return [range(i, min(i + step, n)) for i in range(0, n, step)]
+
+
+def state_items(rows: SlicedRows, sectors: int) -> list[StateBlock]:
+    """Return the blocks of the state in which posterior variances are made."""
+    n, n_time, cells = rows.shape
+    step = max(1, _VARIANCE_BYTES // (8 * n * cells))
+    times = [range(t, min(t + step, n_time)) for t in range(0, n_time, step)]
+    width = max(1, sectors * len(times) // _LEAST_ITEMS)
+    groups = [range(s, min(s + width, sectors)) for s in range(0, sectors, width)]
+    return [StateBlock(group, chunk) for group in groups for chunk in times]
+
+
+def block_bytes(rows: SlicedRows) -> int:
+    """Return the memory one block takes at most, bytes."""
+    n, n_time, cells = rows.shape
+    gram = 8 * cells * n_time * len(gram_items(rows)[0])
+    seen = int(np.diff(rows.first).max(initial=0))
+    busiest = int(np.bincount(rows.time, minlength=n_time).max(initial=0))
+    fields = 3 * max(_FIELD_BYTES, 8 * seen * cells)
+    chunk = len(state_items(rows, 1)[0].times)
+    return max(gram + fields + 8 * busiest * cells, 8 * n * cells * (2 * chunk + 1) + fields)
+
+
+def gram_columns(prior: Prior, data: range) -> Floats:
+    """Return the columns `data` of the lower triangle of K = sum over sectors of H B H', (mol mol-1)2.
+
+    Shape (obs from data.start on, len(data)).
+    """
+    n, n_time, cells = prior.rows.shape
+    with one_thread():
+        response = np.zeros((n_time, len(data), cells))
+        for covariance in prior.covariances:
+            add_response(prior.rows, covariance, data, range(n_time), response)
+        out = np.zeros((n - data.start, len(data)))
+        for t in range(n_time):
+            row, dense = prior.rows.at(t, data.start)
+            out[row - data.start] += dense @ response[t].T
+    return out
+
+
+def state_block(common: Conditioned, block: StateBlock) -> tuple[Floats, Floats]:
+    """Return diag(B H' C^-1 H B) and diag(B H' C^-1 H) of a block, each of shape (sector, flux_time, cell).
+
+    The first is what the data take from the prior variance, the second the averaging kernel's diagonal.
+    """
+    rows, factor = common.prior.rows, common.factor
+    n, _, cells = rows.shape
+    shape = (len(block.sectors), len(block.times), cells)
+    taken, kernel = np.empty(shape), np.empty(shape)
+    with one_thread():
+        white = np.zeros((len(block.times), n, cells))
+        for k, t in enumerate(block.times):
+            row, dense = rows.at(t)
+            white[k, row] = dense
+            white[k] = factor.whiten_in_place(white[k])
+        for j, s in enumerate(block.sectors):
+            response = np.zeros_like(white)
+            add_response(rows, common.prior.covariances[s], range(n), block.times, response)
+            for k in range(len(block.times)):
+                whitened = factor.whiten_in_place(response[k])
+                taken[j, k] = np.einsum("ij,ij->j", whitened, whitened)
+                kernel[j, k] = np.einsum("ij,ij->j", whitened, white[k])
+    return taken, kernel
+
+
+def add_response(rows: SlicedRows, covariance: Covariance, data: range, times: range, out: Floats) -> None:
+    """Add B H' of one sector for some data, at consecutive flux times, to out (flux_time, datum, cell)."""
+    widest = max(1, int(np.diff(rows.first).max(initial=0)))
+    step = max(1, _FIELD_BYTES // (8 * rows.shape[2] * widest))
+    for i in range(data.start, data.stop, step):
+        some = range(i, min(i + step, data.stop))
+        _add_few(rows, covariance, some, times, out[:, i - data.start : some.stop - data.start])
+
+
+def _add_few(rows: SlicedRows, covariance: Covariance, data: range, times: range, out: Floats) -> None:
+    outer, inner = covariance.time.split(times)
+    mixing, fields, count = [], [], [0]
+    for i in data:
+        after, before = _mixing(covariance, rows.time[rows.first[i] : rows.first[i + 1]], times, outer, inner)
+        slices = range(rows.first[i], rows.first[i + 1])
+        fields.append(before @ (covariance.sd[rows.time[slices.start : slices.stop]] * rows.dense(slices)))
+        mixing.append(after)
+        count.append(count[-1] + len(before))
+    smooth = covariance.space.apply(np.concatenate(fields))
+    for k, after in enumerate(mixing):
+        out[:, k] += covariance.sd[times.start : times.stop] * (after @ smooth[count[k] : count[k + 1]])
+
+
+def _mixing(
+    covariance: Covariance, seen: npt.NDArray[np.int64], times: range, outer: Floats, inner: Floats
+) -> tuple[Floats, Floats]:
+    """Return factors (after, before) of T[times, seen] with as few fields in between as can be."""
+    kept = np.flatnonzero(inner[:, seen].any(axis=1))
+    if kept.size > len(times):
+        return np.eye(len(times)), covariance.time.dense[times.start : times.stop, seen]
+    return outer[:, kept], inner[np.ix_(kept, seen)]

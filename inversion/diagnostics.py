@@ -1,0 +1,133 @@
+"""Does the solution fit its own assumptions, and does it predict what it has not seen."""
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy.linalg import cho_factor, cho_solve
+
+from inversion.problem import Problem
+from inversion.solution import Solution
+from inversion.threads import one_thread
+from metroflux.schema import check
+
+Floats = npt.NDArray[np.float64]
+_MOLE = {"units": "mol mol-1"}
+_ONE = {"units": "1"}
+
+
+def diagnose(solution: Solution) -> xr.Dataset:
+    """Return the diagnostics dataset.
+
+    chi2 = d'C^-1 d; site_chi2 the same of a site's own data alone (expected value site_count); leave-one-out
+    and withheld-site residuals in closed form from C^-1 (Rasmussen and Williams 2006, section 5.4.2), with
+    hyperparameters kept: the datum or site is predicted from all others, shared errors included.
+    """
+    problem = solution.problem
+    with one_thread():
+        inverse = solution.factor.inverse()
+        weights = solution.factor.solve(problem.innovation)
+        ds = xr.Dataset(
+            _data(solution, inverse, weights)
+            | _sites(solution, inverse, weights)
+            | _scalars(solution, inverse, weights),
+            attrs=problem.coords.attrs,
+        )
+    return check(ds, "diagnostics", "inversion")
+
+
+def _data(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.Variable]:
+    problem = solution.problem
+    precision = np.diag(inverse)
+    values = {
+        "mole_fraction": (problem.mole_fraction, "observed mole fraction"),
+        "background": (problem.background, "prior background mole fraction"),
+        "prior_mole_fraction": (problem.prior_mole_fraction, "modelled with the prior flux"),
+        "posterior_mole_fraction": (
+            _posterior_mole_fraction(problem, weights),
+            "modelled with posterior flux and parameters",
+        ),
+        "innovation": (problem.innovation, "observed minus prior mole fraction"),
+        "innovation_sd": (np.sqrt(_variance(solution)), "its standard uncertainty, prior and errors"),
+        "observation_sd": (np.sqrt(problem.errors.variance), "standard uncertainty of the datum, R alone"),
+        "loo_residual": (weights / precision, "observed minus predicted from all other data"),
+        "loo_sd": (1 / np.sqrt(precision), "its standard uncertainty"),
+    }
+    labels = {name: xr.Variable("obs", getattr(problem, name)) for name in ("datum_id", "time", "site")}
+    return labels | {n: xr.Variable("obs", v, _MOLE | {"long_name": text}) for n, (v, text) in values.items()}
+
+
+def _variance(solution: Solution) -> Floats:
+    """Return the diagonal of C."""
+    design = solution.problem.scaled_design
+    return np.diag(solution.gram) + np.sum(design**2, axis=1) + solution.problem.errors.variance
+
+
+def _posterior_mole_fraction(problem: Problem, weights: Floats) -> Floats:
+    """Return y - R C^-1 d, which is Hx + background + Gg at the posterior mean."""
+    errors = problem.errors
+    return problem.mole_fraction - errors.diagonal * weights - errors.columns @ (errors.columns.T @ weights)
+
+
+def _sites(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.Variable]:
+    problem = solution.problem
+    names, site = np.unique(problem.site, return_inverse=True)
+    posterior = problem.mole_fraction - _posterior_mole_fraction(problem, weights)
+    table = np.array([
+        _site(solution, inverse, weights, posterior, np.flatnonzero(site == k)) for k in range(len(names))
+    ])  # fmt: skip
+    columns = {
+        "site_chi2": ("d'C^-1 d of the site's own data, expected value site_count", _ONE),
+        "site_prior_rmse": ("rms of observed minus prior mole fraction", _MOLE),
+        "site_posterior_rmse": ("rms of observed minus posterior mole fraction", _MOLE),
+        "site_withheld_rmse": ("rms of observed minus predicted from all other sites", _MOLE),
+        "site_withheld_chi2": ("its r'S^-1 r, expected value site_count", _ONE),
+    }
+    return {
+        "site_name": xr.Variable("site_name", names),
+        "site_count": xr.Variable("site_name", np.bincount(site), {"long_name": "number of data"}),
+    } | {
+        name: xr.Variable("site_name", table[:, i], units | {"long_name": text})
+        for i, (name, (text, units)) in enumerate(columns.items())
+    }
+
+
+def _site(
+    solution: Solution, inverse: Floats, weights: Floats, posterior: Floats, at: npt.NDArray[np.intp]
+) -> tuple[float, ...]:
+    """Return chi2, prior, posterior and withheld rmse, and withheld chi2 of the data `at` one site."""
+    innovation, block = solution.problem.innovation[at], np.ix_(at, at)
+    design = solution.problem.scaled_design[at]
+    own = solution.gram[block] + design @ design.T + solution.problem.errors.take(at).dense()
+    withheld = cho_solve(cho_factor(inverse[block], lower=True), weights[at])
+    return (
+        float(innovation @ cho_solve(cho_factor(own, lower=True), innovation)),
+        _rms(innovation),
+        _rms(posterior[at]),
+        _rms(withheld),
+        float(withheld @ weights[at]),
+    )
+
+
+def _scalars(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.Variable]:
+    problem, factor = solution.problem, solution.factor
+    n = len(problem.datum_id)
+    chi2 = float(problem.innovation @ weights)
+    design = problem.scaled_design
+    explained = solution.gram + design @ design.T
+    values = {
+        "chi2": (chi2, "d'C^-1 d, expected value the number of data"),
+        "chi2_per_observation": (chi2 / n, "chi2 divided by the number of data"),
+        "dofs": (float(np.sum(explained * inverse)), "degrees of freedom for signal, fluxes and parameters"),
+        "log_evidence": (
+            -0.5 * (chi2 + factor.logdet + n * np.log(2 * np.pi)),
+            "log density of the data given the prior, data in mol mol-1",
+        ),
+        "condition_number": (factor.condition, "condition number of C in the 1-norm, estimate"),
+    }
+    return {
+        name: xr.Variable((), value, _ONE | {"long_name": text}) for name, (value, text) in values.items()
+    }
+
+
+def _rms(values: Floats) -> float:
+    return float(np.sqrt(np.mean(values**2)))

@@ -1,0 +1,74 @@
+"""The Cholesky factor of C = HBH' + R and what is asked of it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import LinAlgError, cholesky, solve_triangular
+from scipy.linalg.blas import dtrsm
+from scipy.linalg.lapack import dpocon, dpotri
+
+from inversion.threads import one_thread
+from metroflux.errors import DataError
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """C = L L'.
+
+    lower : L in Fortran order, zero above the diagonal, mol mol-1, shape (obs, obs)
+    condition : estimate of the condition number of C in the 1-norm (LAPACK pocon)
+    """
+
+    lower: Floats
+    condition: float
+
+    @classmethod
+    def of(cls, C: Floats) -> "Factor":
+        """Factor a symmetric matrix; no jitter is added.
+
+        Raises
+        ------
+        DataError
+            If C is not positive definite.
+        """
+        with one_thread():
+            try:
+                lower = np.asfortranarray(cholesky(C, lower=True))
+            except LinAlgError as fault:
+                raise DataError(
+                    f"C = HBH' + R of {len(C)} data is not positive definite ({fault}); the least variance "
+                    f"on its diagonal is {np.diag(C).min():g}, the most {np.diag(C).max():g} (mol mol-1)2: "
+                    "expected larger random errors or prior correlations that are positive definite"
+                ) from None
+            rcond, _ = dpocon(lower, np.abs(C).sum(axis=0).max(), uplo="L")
+        return cls(lower, float(1 / rcond) if rcond > 0 else float("inf"))
+
+    @cached_property
+    def logdet(self) -> float:
+        """Log det C."""
+        return 2.0 * float(np.sum(np.log(np.diag(self.lower))))
+
+    def whiten(self, b: Floats) -> Floats:
+        """Return L^-1 b; b has shape (obs,) or (obs, k)."""
+        with one_thread():
+            return solve_triangular(self.lower, b, lower=True, check_finite=False)
+
+    def whiten_in_place(self, b: Floats) -> Floats:
+        """Return L^-1 b in the memory of b, shape (obs, k), C order."""
+        # In Fortran order b is b', so solve y L' = b' from the right: no copy of b.
+        return dtrsm(1.0, self.lower, b.T, side=1, lower=1, trans_a=1, overwrite_b=1).T
+
+    def solve(self, b: Floats) -> Floats:
+        """Return C^-1 b; b has shape (obs,) or (obs, k)."""
+        with one_thread():
+            return solve_triangular(self.lower, self.whiten(b), lower=True, trans="T", check_finite=False)
+
+    def inverse(self) -> Floats:
+        """Return C^-1, shape (obs, obs)."""
+        with one_thread():
+            half, _ = dpotri(self.lower, lower=1)
+        return np.tril(half) + np.tril(half, -1).T

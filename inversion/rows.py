@@ -1,0 +1,63 @@
+"""The Jacobian cut by flux time: each datum sees only the few intervals before it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.sparse import csr_array
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SlicedRows:
+    """H as slices of one datum and one flux time, those not seen left out; datum by datum, in time.
+
+    shape : (obs, flux_time, cell)
+    row, time : datum and flux time of each slice, shape (slice,)
+    start : where each slice begins among the non-zeros, shape (slice + 1,)
+    first : where each datum begins among the slices, shape (obs + 1,)
+    column, value : of each non-zero, shared with H; value in m2 s mol-1
+    """
+
+    shape: tuple[int, int, int]
+    row: Ints
+    time: Ints
+    start: Ints
+    first: Ints
+    column: npt.NDArray[np.integer]
+    value: Floats
+
+    @classmethod
+    def from_csr(cls, H: csr_array, n_time: int) -> "SlicedRows":
+        """Return the slices of H, shape (obs, flux_time cell) with cells running fastest."""
+        if not H.has_canonical_format:  # sorted and without duplicates
+            H = H.copy()
+            H.sum_duplicates()
+        n, cells = H.shape[0], H.shape[1] // n_time
+        edges = np.arange(n_time + 1) * cells
+        # Where each flux time begins in each row, one row at a time to need no memory the size of H.
+        rows = zip(H.indptr[:-1], H.indptr[1:], strict=True)
+        begin = np.stack([a + np.searchsorted(H.indices[a:b], edges) for a, b in rows])
+        row, time = np.nonzero(np.diff(begin, axis=1))
+        start = np.append(begin[row, time], H.indptr[-1])
+        return cls(
+            (n, n_time, cells), row, time, start, np.searchsorted(row, np.arange(n + 1)), H.indices, H.data
+        )
+
+    def dense(self, slices: Iterable[int]) -> Floats:
+        """Return the slices filled with zeros, shape (slice, cell)."""
+        which = list(slices)
+        out = np.zeros((len(which), self.shape[2]))
+        for k, s in enumerate(which):
+            part = slice(self.start[s], self.start[s + 1])
+            out[k, self.column[part] - self.time[s] * self.shape[2]] = self.value[part]
+        return out
+
+    def at(self, time: int, from_row: int = 0) -> tuple[Ints, Floats]:
+        """Return the data from `from_row` on that see one flux time, and their slices (datum, cell)."""
+        begin = int(self.first[from_row])
+        which = begin + np.flatnonzero(self.time[begin:] == time)
+        return self.row[which], self.dense(which)

@@ -1,0 +1,42 @@
+"""What a user chooses: correlation of the prior's errors per sector, and parameters beside the fluxes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from inversion.covariance import Form
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class PriorError:
+    """How the errors of one sector's prior are correlated.
+
+    length : m; 0 = cells independent of one another
+    duration : s; 0 = flux times independent of one another
+    form : of the correlation in distance
+    correlation : in place of a length, S itself, shape (region, region)
+    """
+
+    length: float
+    duration: float
+    form: Form = "exponential"
+    correlation: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number solved beside the fluxes, prior mean 0, such as the background offset of a site and week.
+
+    name : unique id
+    cause : the line of the budget its uncertainty belongs to, for example "background"
+    column : sensitivity of each datum, 1, shape (obs,)
+    sd : prior standard uncertainty, mol mol-1
+    """
+
+    name: str
+    cause: str
+    column: Floats
+    sd: float

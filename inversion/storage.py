@@ -1,0 +1,161 @@
+"""A solution in one netCDF file: plain arrays in groups, no pickle, exact to the bit."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+from scipy.sparse import csr_array
+
+from inversion.problem import Problem, covariances
+from inversion.settings import Parameter, PriorError
+from metroflux.errors import DataError
+from metroflux.uncertainty import ErrorModel
+
+Floats = npt.NDArray[np.float64]
+LAYOUT = "metroflux solution 1"
+_STATE = ("sector", "flux_time", "cell")
+_DIMS = {"gram": ("obs", "obs_2"), "lower": ("obs", "obs_2"), "flux": _STATE, "flux_sd": _STATE,
+         "averaging_kernel_diagonal": _STATE}  # fmt: skip
+
+
+def write(path: Path, problem: Problem, arrays: dict[str, Floats], condition: float) -> None:
+    """Write a problem and the arrays of its solution; the file appears only when complete."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    groups = {
+        "coords": problem.coords,
+        "data": _data(problem),
+        "prior": _prior(problem),
+        "solution": xr.Dataset({name: (_DIMS[name], values) for name, values in arrays.items()}),
+    }
+    try:
+        xr.Dataset(attrs={"layout": LAYOUT, "condition": condition}).to_netcdf(part, engine="netcdf4")
+        for name, ds in groups.items():
+            ds.to_netcdf(part, mode="a", group=name, engine="netcdf4", encoding=_encoding(ds))
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read(path: Path) -> tuple[Problem, dict[str, Floats], float]:
+    """Return what `write` was given.
+
+    Raises
+    ------
+    DataError
+        If the file is not a solution of this layout.
+    """
+    try:
+        attrs = _group(path, None).attrs
+    except (OSError, ValueError) as fault:
+        raise DataError(f"{path}: cannot be read ({fault}); expected a saved solution") from None
+    if attrs.get("layout") != LAYOUT:
+        raise DataError(f"{path}: layout is {attrs.get('layout')!r}, expected {LAYOUT!r}")
+    solution = _group(path, "solution")
+    arrays = {name: solution[name].values for name in _DIMS}
+    return (
+        _problem(_group(path, "coords"), _group(path, "data"), _group(path, "prior")),
+        arrays,
+        attrs["condition"],
+    )
+
+
+def _data(problem: Problem) -> xr.Dataset:
+    random, parameters = problem.errors.random, problem.parameters
+    n = len(problem.datum_id)
+    design = np.stack([p.column for p in parameters], axis=1) if parameters else np.zeros((n, 0))
+    return xr.Dataset({
+        "datum_id": ("obs", problem.datum_id),
+        "site": ("obs", problem.site),
+        "time": ("obs", problem.time),
+        "mole_fraction": ("obs", problem.mole_fraction),
+        "background": ("obs", problem.background),
+        "random": ("random", _text(random)),
+        "random_variance": (("obs", "random"), np.stack(list(random.values()), axis=1)),
+        "shared_cause": ("shared", _text(problem.errors.causes)),
+        "shared_column": (("obs", "shared"), problem.errors.columns),
+        "parameter": ("parameter", _text(p.name for p in parameters)),
+        "parameter_cause": ("parameter", _text(p.cause for p in parameters)),
+        "parameter_sd": ("parameter", np.array([p.sd for p in parameters], dtype=np.float64)),
+        "parameter_column": (("obs", "parameter"), design),
+        "row_start": ("obs_edge", problem.H.indptr),
+        "column": ("nonzero", problem.H.indices),
+        "sensitivity": ("nonzero", problem.H.data),
+    })  # fmt: skip
+
+
+def _prior(problem: Problem) -> xr.Dataset:
+    errors = problem.prior_errors
+    ds = xr.Dataset({
+        "sector": ("sector", _text(problem.sectors)),
+        "flux": (_STATE, problem.flux),
+        "flux_sd": (_STATE, np.stack([c.sd for c in problem.covariances])),
+        "length": ("sector", np.array([e.length for e in errors], dtype=np.float64)),
+        "duration": ("sector", np.array([e.duration for e in errors], dtype=np.float64)),
+        "form": ("sector", _text(e.form for e in errors)),
+    })  # fmt: skip
+    given = {f"correlation_{i}": (("cell", "cell_2"), e.correlation)
+             for i, e in enumerate(errors) if e.correlation is not None}  # fmt: skip
+    return ds.assign(given)
+
+
+def _problem(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem:
+    errors = tuple(
+        PriorError(
+            float(prior.length[i]),
+            float(prior.duration[i]),
+            str(prior.form.values[i]),  # type: ignore[arg-type]
+            prior[f"correlation_{i}"].values if f"correlation_{i}" in prior else None,
+        )
+        for i in range(prior.sizes["sector"])
+    )
+    parameters = tuple(
+        Parameter(str(name), str(data.parameter_cause.values[i]), data.parameter_column.values[:, i],
+                  float(data.parameter_sd[i]))
+        for i, name in enumerate(data.parameter.values)
+    )  # fmt: skip
+    ids, cells = data.datum_id.values, prior.sizes["flux_time"] * prior.sizes["cell"]
+    H = csr_array(
+        (data.sensitivity.values, data.column.values, data.row_start.values), shape=(len(ids), cells)
+    )
+    variances = {str(name): data.random_variance.values[:, i] for i, name in enumerate(data.random.values)}
+    return Problem(
+        datum_id=ids,
+        site=data.site.values,
+        time=data.time.values,
+        mole_fraction=data.mole_fraction.values,
+        background=data.background.values,
+        H=H,
+        errors=ErrorModel(variances, data.shared_column.values, tuple(map(str, data.shared_cause.values))),
+        sectors=tuple(map(str, prior.sector.values)),
+        flux=prior.flux.values,
+        covariances=covariances(coords, prior.flux_sd.values, errors),
+        prior_errors=errors,
+        parameters=parameters,
+        coords=coords,
+        unseen=tuple(map(str, ids[np.diff(H.indptr) == 0])),
+    )
+
+
+def _group(path: Path, group: str | None) -> xr.Dataset:
+    with xr.open_dataset(path, group=group, engine="netcdf4") as opened:
+        ds = opened.load()
+    text = {str(name): ds[name].astype(str) for name in ds.variables if ds[name].dtype.kind in "OT"}
+    return ds.assign({n: v for n, v in text.items() if n not in ds.coords}).assign_coords(
+        {n: v for n, v in text.items() if n in ds.coords}
+    )
+
+
+def _encoding(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
+    plain: dict[str, Any] = {"_FillValue": None}
+    time = {"units": "nanoseconds since 1970-01-01", "dtype": "int64"}
+    return {
+        str(n): time if ds[n].dtype.kind == "M" else plain for n in ds.variables if ds[n].dtype.kind in "fM"
+    }
+
+
+def _text(names: Any) -> npt.NDArray[np.str_]:
+    listed = list(names)
+    return np.array(listed, dtype=str) if listed else np.empty(0, dtype="<U1")

@@ -1,0 +1,195 @@
+"""The columns of a CSV or netCDF file as they stand, and their numbers with missing values told apart."""
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from metroflux.errors import DataError
+from metroflux.units import FILL_LIMIT, MOLE_FRACTION, mole_fraction_factor
+
+Floats = npt.NDArray[np.float64]
+Column = npt.NDArray[np.generic]
+
+MISSING_TEXT = ("", "nan", "NaN", "NA")
+"""Spellings of a missing value that need no declaration."""
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """Columns as read: text from a CSV, typed arrays from a netCDF; all of one length.
+
+    units : units attribute of each netCDF column that has one
+    first_line : line of the first row in a text file; None for netCDF
+    """
+
+    path: Path
+    columns: dict[str, Column]
+    units: dict[str, str]
+    first_line: int | None
+
+    def row(self, index: int) -> str:
+        """Return how a person finds row `index` in the file."""
+        return f"row {index}" if self.first_line is None else f"line {self.first_line + index}"
+
+
+def read_raw(path: Path, wanted: Sequence[str], separator: str = ",") -> RawTable:
+    """Read the wanted columns of a netCDF (.nc, .nc4, .cdf) or delimited text file with one header line.
+
+    A netCDF whose columns have several dims is the table of all their combinations, in C order.
+
+    Raises
+    ------
+    DataError
+        If the file is missing, empty, ragged or not text, or lacks a column (the error lists those it has).
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; expected observations")
+    if path.suffix in (".nc", ".nc4", ".cdf"):
+        return _read_netcdf(path, wanted)
+    rows = split_lines(path, read_lines(path), separator)
+    if len(rows) < 2:
+        raise DataError(f"{path}: {len(rows)} lines; expected a header line and at least one row")
+    header = [name.strip() for name in rows[0]]
+    _refuse_absent(path, wanted, header)
+    body = zip(*rows[1:], strict=True)
+    table = {name: np.array(values) for name, values in zip(header, body, strict=True) if name in wanted}
+    return RawTable(path, table, {}, 2)
+
+
+def read_lines(path: Path) -> list[str]:
+    """Return the lines of a UTF-8 text file, without the blank ones at its end."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as fault:
+        raise DataError(f"{path}: cannot be read ({fault.strerror}); expected a text file") from None
+    except UnicodeDecodeError as fault:
+        raise DataError(f"{path}: not UTF-8 text (byte {fault.start}); expected a text file") from None
+    return text.rstrip().split("\n") if text.strip() else []
+
+
+def split_lines(path: Path, lines: Iterable[str], separator: str, first_line: int = 1) -> list[list[str]]:
+    """Return the fields of each line, all lines of the same number of fields; quotes keep separators."""
+    rows: list[list[str]] = []
+    try:
+        for row in csv.reader(lines, delimiter=separator, strict=True):
+            if rows and len(row) != len(rows[0]):
+                here = f"line {first_line + len(rows)}"
+                raise DataError(f"{path}: {here} has {len(row)} fields, expected {len(rows[0])}")
+            rows.append([field.strip() for field in row])
+    except csv.Error as fault:
+        raise DataError(f"{path}: line {first_line + len(rows)} is not a table row ({fault})") from None
+    return rows
+
+
+def _read_netcdf(path: Path, wanted: Sequence[str]) -> RawTable:
+    try:
+        with xr.open_dataset(path, decode_timedelta=False) as ds:
+            _refuse_absent(path, wanted, [str(name) for name in ds.variables])
+            found = {name: ds[name].load() for name in wanted}
+    except (OSError, ValueError, RuntimeError) as fault:
+        raise DataError(f"{path}: cannot be read as netCDF ({fault})") from None
+    dims = max((column.dims for column in found.values()), key=len)
+    if not dims or any(not set(column.dims) <= set(dims) for column in found.values()):
+        shapes = {name: column.dims for name, column in found.items()}
+        raise DataError(f"{path}: columns have dims {shapes}; expected all within the dims of one of them")
+    units = {name: str(column.attrs["units"]) for name, column in found.items() if "units" in column.attrs}
+    full = dict(zip(found, xr.broadcast(*found.values()), strict=True))
+    columns = {name: _plain(column.transpose(*dims).values.ravel()) for name, column in full.items()}
+    return RawTable(path, columns, units, None)
+
+
+def _plain(values: Column) -> Column:
+    if values.dtype.kind in "SOT":
+        return np.array([v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values])
+    return values
+
+
+def _refuse_absent(path: Path, wanted: Sequence[str], present: Sequence[str]) -> None:
+    absent = [name for name in wanted if name not in present]
+    if absent:
+        raise DataError(f"{path}: no column {', '.join(absent)}; the file has: {', '.join(present)}")
+    twice = sorted({name for name in wanted if list(present).count(name) > 1})
+    if twice:
+        raise DataError(f"{path}: column {', '.join(twice)} occurs more than once in the header")
+
+
+def texts(raw: RawTable, name: str) -> npt.NDArray[np.str_]:
+    """Return a column as text."""
+    return raw.columns[name].astype(str)
+
+
+def numbers(raw: RawTable, name: str, missing: Sequence[str] = ()) -> Floats:
+    """Return a column as numbers, NaN where missing.
+
+    Parameters
+    ----------
+    missing : spellings of a missing value beyond MISSING_TEXT; numbers match in any spelling
+
+    Raises
+    ------
+    DataError
+        If a field is neither a number nor a declared missing value, or is infinite.
+    """
+    values = raw.columns[name]
+    if values.dtype.kind in "fiub":
+        out = values.astype(np.float64)
+    elif values.dtype.kind == "U":
+        out = np.array([_number(str(text), (*MISSING_TEXT, *missing)) for text in values])
+    else:
+        raise DataError(f"{raw.path}: '{name}' has type {values.dtype}; expected numbers")
+    for value in (number for text in missing if math.isfinite(number := _number(text, ()))):
+        # -999.99 in a float32 file is not exactly the -999.99 declared
+        out = np.where(np.isclose(out, value, rtol=1e-6, atol=0), np.nan, out)
+    bad = np.flatnonzero(np.isinf(out))
+    if bad.size:
+        at = f"{raw.row(int(bad[0]))}: '{values[bad[0]]}'"
+        raise DataError(f"{raw.path}: '{name}' is not a number in {bad.size} rows, first {at}")
+    return out
+
+
+def _number(text: str, missing: Sequence[str]) -> float:
+    """Return the number of a text, NaN for a missing value, infinity for what is no number."""
+    if text in missing:
+        return math.nan
+    try:
+        # Python reads "1_000" as a number; a data file does not mean it
+        value = math.inf if "_" in text else float(text)
+    except ValueError:
+        return math.inf
+    return math.inf if math.isnan(value) else value
+
+
+def refuse_implausible(
+    raw: RawTable, name: str, values: Floats, limits: tuple[float, float], unit: str
+) -> None:
+    """Stop at a value outside `limits` (both in `unit`): an undeclared missing value or a wrong unit."""
+    bad = np.flatnonzero((values < limits[0]) | (values > limits[1]))
+    if bad.size:
+        first = f"{raw.row(int(bad[0]))}: {values[bad[0]]:g} {unit}"
+        raise DataError(
+            f"{raw.path}: '{name}' is outside {limits[0]:g} to {limits[1]:g} {unit} in {bad.size} rows, "
+            f"first {first}; a missing value to declare, or another unit?"
+        )
+
+
+def refuse_fill(raw: RawTable, name: str, values: npt.NDArray[np.float64]) -> None:
+    """Stop at a magnitude that only an undeclared fill value has."""
+    refuse_implausible(raw, name, values, (-FILL_LIMIT, FILL_LIMIT), "(of any unit)")
+
+
+def agreed_factor(raw: RawTable, name: str, unit: str) -> float:
+    """Return the factor from the declared unit to mol mol-1, if the file does not say another unit.
+
+    A file that says nothing, or "unknown", is taken at the declared word.
+    """
+    factor = mole_fraction_factor(unit)
+    said = raw.units.get(name, "unknown").strip()
+    if said not in ("", "unknown") and MOLE_FRACTION.get(said) != factor:
+        raise DataError(f"{raw.path}: '{name}' is in '{said}' by the file, but '{unit}' is declared")
+    return factor
