@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from filelock import FileLock, Timeout
 
@@ -229,7 +229,7 @@ def _archive(engine: Engine, read: Read, reasons: tuple[str, ...]) -> None:
         ds = cast(xr.Dataset, engine.result(name))
         datasets[name] = engine.stamp.apply(ds, name, f"{name} of {read.config.run.name}")
     bounds = datasets["posterior"].flux_time_bounds.values
-    status = "held" if reasons else "published"
+    status: Literal["published", "held"] = "held" if reasons else "published"
     archive.publish(
         Entry(run_id, read.sha256, status, str(bounds[0, 0]), str(bounds[-1, 1]), reasons), datasets
     )

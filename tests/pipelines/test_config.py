@@ -125,9 +125,22 @@ def test_a_tag_is_refused_and_never_acted_upon(config, text):
     assert "is refused" in fault
 
 
-def test_anchors_that_could_blow_up_are_refused(config):
-    found = faults(edit(config, "seed: 3", "seed: &a 3, batch: *a"))
-    assert all("anchor or alias 'a' is refused" in fault for fault in found)
+def test_an_alias_stands_for_what_it_names(config):
+    edit(config, "default: {relative", "traffic: &same {relative")
+    edit(config, "background:\n", "    default: *same\nbackground:\n")
+    errors = read_config(config).config.prior.errors
+    assert errors["default"] == errors["traffic"]
+
+
+def test_aliases_that_blow_up_are_refused(config):
+    rows = [f"a{n}: &a{n} [" + ", ".join([f"*a{n - 1}"] * 9) + "]" for n in range(1, 9)]
+    config.write_text("a0: &a0 [lol, lol]\n" + "\n".join(rows))
+    assert "after aliases are written out" in faults(config)[0]
+
+
+def test_an_alias_inside_of_itself_is_refused(config):
+    config.write_text("run: &a [*a]")
+    assert "after aliases are written out" in faults(config)[0]
 
 
 def test_deep_nesting_is_refused_before_it_exhausts_the_stack(config):
