@@ -7,6 +7,7 @@ from typing import Any, cast
 import numpy as np
 import xarray as xr
 
+from metroflux import schema
 from metroflux.constants import SECONDS_PER_YEAR
 from metroflux.grid import Grid
 from metroflux.provenance import Stamp
@@ -17,7 +18,7 @@ from pipelines.engine import Job
 from pipelines.inputs import Outputs, config_of
 from pipelines.model import solution_of
 from pipelines.store import Folder
-from priors.regions import region_weights, regional_regions
+from priors.regions import DOMAIN, region_weights, regional_regions
 from products.export import write_netcdf
 from products.fields import mean_fields, step_fields
 from products.maps import draw_maps
@@ -43,8 +44,14 @@ def _regions(job: Job) -> xr.Dataset:
     if "grid" not in job.inputs:
         return regional_regions(job.dataset("posterior"))
     grid = Grid.from_dataset(job.dataset("grid"))
-    nothing = {"type": "FeatureCollection", "features": []}
-    return region_weights(grid, outlines.get("geojson", nothing), outlines.get("name", "name"))
+    return region_weights(grid, outlines["geojson"], outlines["name"]) if outlines else _domain(grid)
+
+
+def _domain(grid: Grid) -> xr.Dataset:
+    """Return the whole grid as the only region."""
+    share = {"units": "1", "long_name": "share of the cell in the region"}
+    weight = (("region", "y", "x"), np.ones((1, *grid.shape)), share)
+    return schema.check(grid.coords().assign(weight=weight).assign_coords(region=[DOMAIN]), "regions")
 
 
 def judge_run(job: Job) -> Outputs:
