@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from metroflux.errors import ConfigError, DataError
 from metroflux.provenance import sha256_json
@@ -75,8 +75,7 @@ class Config(Section):
 
     def section(self, name: str) -> object:
         """Return a section, by dotted name, as JSON can hold it."""
-        part = self._part(name)
-        return part.model_dump(mode="json") if isinstance(part, BaseModel) else part
+        return TypeAdapter(Any).dump_python(self._part(name), mode="json")
 
     def files(self, name: str) -> Sequence[Path]:
         """Return the input files that a section names."""

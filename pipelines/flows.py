@@ -37,14 +37,13 @@ def _is_io(_task: "Task[..., object]", _run: "TaskRun", state: "State[object]") 
 def as_task(engine: Engine, stage: Stage) -> Done:
     """Execute a stage as a Prefect task; results are kept by our own store, not by Prefect."""
     execute = task(
-        engine.execute,
         name=stage.name,
         cache_policy=NO_CACHE,
         persist_result=False,
         retries=RETRIES,
         retry_delay_seconds=5,
         retry_condition_fn=_is_io,
-    )
+    )(engine.execute)
     return execute(stage)
 
 

@@ -8,18 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import xarray as xr
-from observations.columns import ColumnMapping, read_columns
-from observations.components import Group, group
-from observations.icos import read_icos
-from observations.selection import Selection, select
-from observations.table import Site, TableMapping, read_table
-from priors.build import Inventory
-from priors.cf import CFMapping, read_cf
-from priors.errors import with_sd
-from priors.openmethane import read_openmethane
-from priors.regional import RegionalMapping, read_regional
 from pyproj import CRS
-from transport.wrf import DEFAULT_LEVELS, read_wrf
 
 from metroflux import time, worlds
 from metroflux.errors import ConfigError
@@ -27,10 +16,22 @@ from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.uncertainty import Random, attach
 from metroflux.units import mole_fraction_factor
+from observations.columns import ColumnMapping, read_columns
+from observations.components import Group, group
+from observations.icos import read_icos
+from observations.selection import Selection, select
+from observations.table import Site, TableMapping, read_table
 from pipelines import sections, sources
 from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.fields import to_numpy
+from priors.build import Inventory
+from priors.cf import CFMapping, read_cf
+from priors.errors import with_sd
+from priors.openmethane import read_openmethane
+from priors.regional import RegionalMapping, read_regional
+from transport.met import DEFAULT_LEVELS
+from transport.wrf import read_wrf
 
 Outputs = Mapping[str, object]
 
@@ -253,9 +254,10 @@ def error_of(
     errors: Mapping[str, sections.AnySectorError], sector: str
 ) -> sections.SectorError | sections.StatedError:
     """Return the uncertainty configured for a sector, or the default."""
-    if sector not in errors and "default" not in errors:
+    found = errors.get(sector, errors.get("default"))
+    if found is None:
         raise ConfigError(f"prior.errors: nothing for sector '{sector}' and no 'default'")
-    return errors.get(sector, errors.get("default"))  # type: ignore[return-value]
+    return found
 
 
 def read_met(job: Job) -> Outputs:

@@ -2,20 +2,14 @@
 
 import numpy as np
 import xarray as xr
+from scipy.sparse import csr_matrix
+
 from inversion.diagnostics import diagnose
 from inversion.problem import assemble
 from inversion.settings import Parameter, PriorError
 from inversion.simulate import simulate
 from inversion.solution import Solution
 from inversion.solver import solve
-from observations.components import Group, group
-from observations.table import read_table
-from scipy.sparse import csr_matrix
-from transport.footprints import FootprintSettings, compute_footprints
-from transport.jacobian import build_jacobian, jacobian_dataset
-from transport.receptors import ReceptorSettings, make_receptors
-from transport.response import ResponseMapping, read_response
-
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.grid import Grid
@@ -23,10 +17,16 @@ from metroflux.parallel import Mapper
 from metroflux.uncertainty import ErrorModel
 from metroflux.units import mole_fraction_factor
 from observations import background as air
+from observations.components import Group, group
+from observations.table import read_table
 from pipelines import sections, sources
 from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
+from transport.footprints import FootprintSettings, compute_footprints
+from transport.jacobian import build_jacobian, jacobian_dataset
+from transport.receptors import ReceptorSettings, make_receptors
+from transport.response import ResponseMapping, read_response
 
 
 def place_receptors(job: Job) -> Outputs:

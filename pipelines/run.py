@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from filelock import FileLock, Timeout
 
@@ -172,7 +172,7 @@ def _run_id(read: Read) -> str:
 def _hash_inputs(read: Read) -> dict[Path, str]:
     from metroflux.provenance import sha256_file
 
-    return {path: sha256_file(path) for path in dict.fromkeys(paths_of(read.config))}
+    return {path: sha256_file(path) for path in dict.fromkeys(paths_of(read.config)) if path.is_file()}
 
 
 def shown(path: Path, config: Path) -> str:
@@ -194,7 +194,7 @@ def _finish(engine: Engine, read: Read, folder: Path) -> Outcome:
     products = cast(Path, engine.result("products"))
     for source in sorted(products.iterdir()):
         _place(source, folder / source.name)
-    _archive(engine, read, folder, reasons)
+    _archive(engine, read, reasons)
     manifest = _manifest(engine, read, reasons, summary)
     write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
     log("run held" if reasons else "run published", reasons="; ".join(reasons))
@@ -215,13 +215,13 @@ def _place(source: Path, target: Path) -> None:
     building.rename(target)
 
 
-def _archive(engine: Engine, read: Read, folder: Path, reasons: tuple[str, ...]) -> None:
+def _archive(engine: Engine, read: Read, reasons: tuple[str, ...]) -> None:
     chosen = read.config.archive
     if chosen is None:
         return
     import xarray as xr
 
-    archive, run_id = open_archive(folder / chosen.path, chosen.kind), engine.stamp.run_id
+    archive, run_id = open_archive(chosen.path, chosen.kind), engine.stamp.run_id
     if any(entry.run_id == run_id for entry in archive.runs()):
         return  # an interrupted run had come this far
     datasets = {}
@@ -229,7 +229,7 @@ def _archive(engine: Engine, read: Read, folder: Path, reasons: tuple[str, ...])
         ds = cast(xr.Dataset, engine.result(name))
         datasets[name] = engine.stamp.apply(ds, name, f"{name} of {read.config.run.name}")
     bounds = datasets["posterior"].flux_time_bounds.values
-    status = "held" if reasons else "published"
+    status: Literal["published", "held"] = "held" if reasons else "published"
     archive.publish(
         Entry(run_id, read.sha256, status, str(bounds[0, 0]), str(bounds[-1, 1]), reasons), datasets
     )

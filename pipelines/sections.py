@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pipelines.fields import InputFile, InputFiles, Instant, Name, Section, Text
+from pipelines.fields import InputFile, InputFiles, Instant, Name, OutputFolder, Section, Text
 
 Unit = Literal["mol mol-1", "ppm", "ppb"]
 Positive = Annotated[float, Field(gt=0)]
@@ -17,8 +17,8 @@ class Run(Section):
     name: Name = Field(description="short name of the run, part of its id")
     institution: Text = Field(default="not stated", description="who makes it, for the stamp on every file")
     species: Literal["co2", "ch4"] = Field(description="gas")
-    start: Instant = Field(description="first instant of the results, UTC")
-    end: Instant = Field(description="end of the results, UTC")
+    start: Instant = Field(description="first instant of the data, UTC")
+    end: Instant = Field(description="end of data and results, UTC")
     flux_hours: Positive | Literal["month"] = Field(
         description="length of one flux interval, h, or 'month' for calendar months"
     )
@@ -135,8 +135,8 @@ class SectorError(Section):
 
     relative: NotNegative = Field(description="sd as a share of the flux, 1")
     floor: NotNegative = Field(description="sd where there is no flux, umol m-2 s-1, added in quadrature")
-    length_km: Positive = Field(description="correlation length of the errors, km")
-    duration_h: Positive = Field(description="correlation time of the errors, h")
+    length_km: NotNegative = Field(description="correlation length of the errors, km; 0: none")
+    duration_h: NotNegative = Field(description="correlation time of the errors, h; 0: none")
     form: Literal["exponential", "gaussian"] = Field(
         default="exponential", description="correlation with distance"
     )
@@ -146,8 +146,8 @@ class StatedError(Section):
     """Prior uncertainty whose sd the prior itself states."""
 
     stated: Literal[True] = Field(description="true: the sd is the prior's own")
-    length_km: Positive = Field(description="correlation length of the errors, km")
-    duration_h: Positive = Field(description="correlation time of the errors, h")
+    length_km: NotNegative = Field(description="correlation length of the errors, km; 0: none")
+    duration_h: NotNegative = Field(description="correlation time of the errors, h; 0: none")
     form: Literal["exponential", "gaussian"] = Field(
         default="exponential", description="correlation with distance"
     )
@@ -181,12 +181,11 @@ class Products(Section):
     """What is drawn and told."""
 
     title: Text = Field(default="", description="title of report and page; empty: made from the run's name")
+    place: Text | None = Field(default=None, description="place that the page's first sentence names")
     periods: tuple[Literal["run", "day", "month", "step"], ...] = Field(
-        default=("run",), min_length=1, description="periods of the totals"
+        default=("run",), min_length=1, description="periods of the totals; 'step' is every flux interval"
     )
-    languages: tuple[Literal["en", "zh"], ...] = Field(
-        default=("en", "zh"), min_length=1, description="languages of the page"
-    )
+    language: Literal["en", "zh"] = Field(default="en", description="language the page opens in")
 
 
 class Gate(Section):
@@ -207,7 +206,9 @@ class Gate(Section):
 class Archive(Section):
     """Where publications are kept."""
 
-    path: Text = Field(description="folder of the archive; relative to the output folder of the run")
+    path: OutputFolder = Field(
+        description="folder of the archive; relative to the folder of the configuration"
+    )
     kind: Literal["icechunk", "directory"] = Field(
         default="directory",
         description="'icechunk': one repository with a commit per run; 'directory': a folder per run",

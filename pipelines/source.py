@@ -11,6 +11,9 @@ Path_ = tuple[str | int, ...]
 LARGEST = 1_000_000
 """A configuration is a page of text: a larger file, bytes, is a mistake or an attack."""
 
+MOST = 20_000
+"""Values after aliases are written out: nested aliases can make a page into a million million values."""
+
 DEEPEST = 20
 """Levels of nesting; the configuration has six. Deeper text would exhaust the parser's stack."""
 
@@ -52,7 +55,7 @@ class Source:
 def read_source(path: Path) -> Source:
     """Read a YAML file of mappings, lists, text, numbers, truths and dates.
 
-    Tags, anchors, aliases, several documents, keys given twice and keys that are not text are faults.
+    Tags, several documents, keys given twice, keys that are not text, and aliases that blow up are faults.
     A file that cannot be parsed gives one fault and no values.
     """
     try:
@@ -73,7 +76,10 @@ def read_source(path: Path) -> Source:
         return Source(None, {}, tuple(events) or (Fault(1, "", "is empty; expected a configuration"),))
     lines: dict[Path_, int] = {}
     faults: list[Fault] = []
-    values = _values(root, (), lines, faults)
+    try:
+        values = _values(root, (), lines, faults)
+    except OverflowError as fault:
+        return _broken(1, str(fault))
     return Source(values, lines, tuple(faults))
 
 
@@ -86,7 +92,7 @@ def _event_faults(text: bytes) -> Iterator[Fault]:
     depth = documents = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         line = event.start_mark.line + 1 if event.start_mark else 1
-        anchor, tag = getattr(event, "anchor", None), getattr(event, "tag", None)
+        tag = getattr(event, "tag", None)
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
@@ -98,14 +104,14 @@ def _event_faults(text: bytes) -> Iterator[Fault]:
                 return
         if isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
-        if anchor:
-            yield Fault(line, "", f"anchor or alias '{anchor}' is refused; write the value out")
-        elif tag:
+        if tag:
             yield Fault(line, "", f"tag '{tag}' is refused; a configuration holds plain values only")
 
 
 def _values(node: yaml.Node, path: Path_, lines: dict[Path_, int], faults: list[Fault]) -> object:
     lines.setdefault(path, node.start_mark.line + 1)
+    if len(lines) > MOST or len(path) > DEEPEST:
+        raise OverflowError(f"more than {MOST} values or {DEEPEST} levels after aliases are written out")
     if isinstance(node, yaml.MappingNode):
         return _mapping(node, path, lines, faults)
     if isinstance(node, yaml.SequenceNode):

@@ -209,10 +209,10 @@ class CFPrior(Section):
 
     reader: Literal["cf"] = Field(description="'cf', 'openmethane' or 'regional'")
     file: InputFile = Field(description="netCDF file")
-    sectors: dict[Name, Text] = Field(min_length=1, description="sector -> variable of the file")
+    sectors: dict[Text, Text] = Field(min_length=1, description="sector -> variable of the file")
     units: Text | None = Field(default=None, description="unit of the fluxes; none: as the file says")
     carbon_mass: bool = Field(default=False, description="masses are of carbon, not of the species")
-    downward: tuple[Name, ...] = Field(default=(), description="sectors whose file counts uptake positive")
+    downward: tuple[Text, ...] = Field(default=(), description="sectors whose file counts uptake positive")
     per_projected_area: bool = Field(default=False, description="fluxes are per dx dy of the projection")
     broadcast_time: bool = Field(default=False, description="use the file's mean for every flux interval")
     outside_is_zero: bool = Field(
@@ -234,7 +234,7 @@ class RegionalPrior(Section):
 
     reader: Literal["regional"] = Field(description="'cf', 'openmethane' or 'regional'")
     file: InputFile = Field(description="netCDF file")
-    sector: Name = Field(description="name of its one sector")
+    sector: Text = Field(description="name of its one sector")
     emission: Text = Field(description="variable (region, time) with the emission, such as Tg CO2 yr-1")
     emission_sd: Text = Field(description="variable with its standard uncertainty")
     area: Text = Field(description="variable (region) with the area")
@@ -254,6 +254,6 @@ class Prior(Section):
     inventory: Inventory | None = Field(
         default=None, description="where fluxes come from; none for a synthetic world"
     )
-    errors: dict[Name, AnySectorError] = Field(
+    errors: dict[Text, AnySectorError] = Field(
         min_length=1, description="uncertainty by sector; 'default' for all not named"
     )

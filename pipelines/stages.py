@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from inversion.solution import Solution
-
 from pipelines import inputs, model, results
 from pipelines.config import Config
 from pipelines.engine import Stage
@@ -99,7 +98,17 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
     seen = ("footprints",) * footprints
     true = ("truth",) * truth
     areas = ("grid",) * grid
-    shown = ("solution", "posterior", "diagnostics", "totals", "reasons", "dropped", "sites", "outlines")
+    shown = (
+        "solution",
+        "posterior",
+        "diagnostics",
+        "totals",
+        "regions",
+        "reasons",
+        "dropped",
+        "sites",
+        "outlines",
+    )
     return (
         Stage("totals", results.total, ("totals", "regions"), ("solution", "posterior", "outlines", *areas),
               ("run", "products.periods")),

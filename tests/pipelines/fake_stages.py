@@ -1,4 +1,4 @@
-"""A stage list without science, importable by child processes: `python fake_stages.py CONFIG DIR [die-at]`."""
+"""A stage list without science, for child processes too: `fake_stages.py CONFIG DIR [--resume]`."""
 
 import os
 import sys
@@ -77,4 +77,3 @@ RECIPE = Recipe(lambda config: STAGES)
 if __name__ == "__main__":
     options = Options(resume="--resume" in sys.argv, workers=int(os.environ.get("FAKE_WORKERS", "1")))
     outcome = run(Path(sys.argv[1]), Path(sys.argv[2]), options, recipe=RECIPE)
-    print(outcome.run_id)

