@@ -1,4 +1,4 @@
-"""Time and peak memory of the exact solver: python benchmarks/inversion.py
+"""Time and peak memory of the exact solver: python -m benchmarks.inversion from the repository.
 
 Each case runs in its own process, so that its peak memory is its own.
 """
@@ -76,11 +76,13 @@ def make_problem(case: Case, seed: int = 0) -> Problem:
 def _jacobian(rng: np.random.Generator, case: Case) -> csr_array:
     cells, each = case.side**2, int(case.density * case.side**2)
     last = np.linspace(case.window, case.times, case.data).astype(int)
-    columns = [t * cells + np.sort(rng.choice(cells, each, replace=False))
-               for end in last for t in range(end - case.window, end)]  # fmt: skip
-    start = np.arange(case.data + 1) * case.window * each
-    values = rng.exponential(0.01, case.data * case.window * each)
-    return csr_array((values, np.concatenate(columns), start), shape=(case.data, case.times * cells))
+    columns = np.empty((case.data, case.window, each), dtype=np.int32)
+    for i, end in enumerate(last):
+        for k, t in enumerate(range(end - case.window, end)):
+            columns[i, k] = t * cells + np.sort(rng.choice(cells, each, replace=False))
+    start = np.arange(case.data + 1, dtype=np.int32) * case.window * each
+    values = rng.exponential(0.01, columns.size)
+    return csr_array((values, columns.ravel(), start), shape=(case.data, case.times * cells))
 
 
 def measure(case: Case) -> str:

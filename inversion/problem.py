@@ -23,6 +23,8 @@ from metroflux.grid import Grid
 from metroflux.schema import check
 from metroflux.uncertainty import ErrorModel
 
+__all__ = ["Parameter", "PriorError", "Problem", "assemble", "covariances"]
+
 Floats = npt.NDArray[np.float64]
 Texts = npt.NDArray[np.str_]
 

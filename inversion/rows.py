@@ -13,13 +13,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class SlicedRows:
-    """H as slices of one datum and one flux time, those without a non-zero left out; datum by datum, in time.
+    """H as slices of one datum and one flux time, those not seen left out; datum by datum, in time.
 
     shape : (obs, flux_time, cell)
     row, time : datum and flux time of each slice, shape (slice,)
     start : where each slice begins among the non-zeros, shape (slice + 1,)
     first : where each datum begins among the slices, shape (obs + 1,)
-    cell, value : of each non-zero; value in m2 s mol-1
+    column, value : of each non-zero, shared with H; value in m2 s mol-1
     """
 
     shape: tuple[int, int, int]
@@ -27,22 +27,24 @@ class SlicedRows:
     time: Ints
     start: Ints
     first: Ints
-    cell: Ints
+    column: npt.NDArray[np.integer]
     value: Floats
 
     @classmethod
     def from_csr(cls, H: csr_array, n_time: int) -> "SlicedRows":
         """Return the slices of H, shape (obs, flux_time cell) with cells running fastest."""
-        tidy = H.copy()
-        tidy.sum_duplicates()
-        tidy.eliminate_zeros()
+        if not H.has_canonical_format:  # sorted and without duplicates
+            H = H.copy()
+            H.sum_duplicates()
         n, cells = H.shape[0], H.shape[1] // n_time
-        row = np.repeat(np.arange(n), np.diff(tidy.indptr))
-        time, cell = np.divmod(tidy.indices.astype(np.int64), cells)
-        start = np.flatnonzero(np.diff(row * n_time + time, prepend=-1))
-        first = np.searchsorted(row[start], np.arange(n + 1))
+        edges = np.arange(n_time + 1) * cells
+        # Where each flux time begins in each row, one row at a time to need no memory the size of H.
+        rows = zip(H.indptr[:-1], H.indptr[1:], strict=True)
+        begin = np.stack([a + np.searchsorted(H.indices[a:b], edges) for a, b in rows])
+        row, time = np.nonzero(np.diff(begin, axis=1))
+        start = np.append(begin[row, time], H.indptr[-1])
         return cls(
-            (n, n_time, cells), row[start], time[start], np.append(start, row.size), first, cell, tidy.data
+            (n, n_time, cells), row, time, start, np.searchsorted(row, np.arange(n + 1)), H.indices, H.data
         )
 
     def dense(self, slices: Iterable[int]) -> Floats:
@@ -51,7 +53,7 @@ class SlicedRows:
         out = np.zeros((len(which), self.shape[2]))
         for k, s in enumerate(which):
             part = slice(self.start[s], self.start[s + 1])
-            out[k, self.cell[part]] = self.value[part]
+            out[k, self.column[part] - self.time[s] * self.shape[2]] = self.value[part]
         return out
 
     def at(self, time: int, from_row: int = 0) -> tuple[Ints, Floats]:

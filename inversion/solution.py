@@ -10,6 +10,7 @@ import xarray as xr
 from inversion import storage
 from inversion.factor import Factor
 from inversion.problem import Problem
+from inversion.threads import one_thread
 from inversion.totals import TotalsResult, make_totals
 from inversion.variance import checked_variance
 from metroflux.schema import check
@@ -70,7 +71,8 @@ class Solution:
         G = self.problem.scaled_design
         sd = np.array([p.sd for p in self.problem.parameters], dtype=np.float64)
         kept = 1 - np.sum(self.factor.whiten(G) ** 2, axis=0)
-        mean = sd * (G.T @ self.factor.solve(self.problem.innovation))
+        with one_thread():
+            mean = sd * (G.T @ self.factor.solve(self.problem.innovation))
         return mean, sd * np.sqrt(checked_variance(kept, np.ones_like(kept), "parameters"))
 
     def totals(self, space_weights: Floats, time_weights: Floats) -> TotalsResult:

@@ -73,7 +73,7 @@ def estimate_memory(problem: Problem, workers: int = 1) -> int:
 def _estimate(problem: Problem, rows: SlicedRows, workers: int) -> int:
     n = problem.shape[0]
     square = 4 * 8 * n**2  # K, C, its factor, and the copy LAPACK makes
-    jacobian = 24 * rows.value.size
+    jacobian = 32 * rows.row.size + 8 * (problem.shape[2] + 1) * n  # where its slices begin
     state = 6 * 8 * problem.flux.size
     return square + jacobian + state + workers * block_bytes(rows)
 

@@ -74,16 +74,16 @@ def make_totals(
         taken = taken.transpose(2, 1, 0, 3) @ taken.transpose(2, 1, 3, 0)
         gain = factor.solve(response.data.reshape(len(response.data), -1))
         parts = _budget(problem, gram, response, gain)
+        posterior = response.mean + (gain.T @ problem.innovation).reshape(shape)
     prior_variance = _diagonal(response.covariance)
     covariance = response.covariance - taken
-    checked_variance(_diagonal(covariance), prior_variance, "totals")
     return TotalsResult(
         sectors=(*problem.sectors, RESERVED_SECTOR),
         causes=tuple(parts),
         prior=response.mean,
         prior_variance=prior_variance,
-        posterior=response.mean + (gain.T @ problem.innovation).reshape(shape),
-        posterior_variance=_diagonal(covariance),
+        posterior=posterior,
+        posterior_variance=checked_variance(_diagonal(covariance), prior_variance, "totals"),
         change_variance=_diagonal(taken),
         budget=np.stack([part.reshape(shape) for part in parts.values()], axis=-1),
         posterior_covariance=covariance,

@@ -7,8 +7,9 @@ from metroflux.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 ROUNDING = 1e-8
-"""Share of the prior variance below which a negative posterior variance is rounding: eps times a condition
-number of 1e8 (Higham 2002, theorem 10.4)."""
+"""A posterior variance no more negative than this share of the prior's is rounding: the error of a Cholesky
+solve grows as the machine precision, 2e-16, times the condition number (Higham 2002, chapter 10), and 1e-8
+allows one of 5e7. Beyond it the problem is refused."""
 
 
 def checked_variance(variance: Floats, prior: Floats, what: str) -> Floats:

@@ -21,5 +21,8 @@ CP_DRY = 1004.7
 MOLAR_MASS = {"co2": 0.0440095, "ch4": 0.0160425}
 """Molar mass of each species, kg mol-1 (IUPAC 2021 conventional atomic weights)."""
 
+M_CARBON = 0.012011
+"""Molar mass of carbon, kg mol-1 (IUPAC 2021 conventional atomic weight)."""
+
 SECONDS_PER_YEAR = 365.25 * 86400.0
 """Length of the Julian year, s: the year of every rate shown per year."""

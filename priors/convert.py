@@ -2,11 +2,9 @@
 
 import re
 
+from metroflux.constants import M_CARBON
 from metroflux.errors import DataError
 from metroflux.units import emission_rate_factor, flux_factor, molar_mass
-
-M_CARBON = 0.012011
-"""Molar mass of carbon, kg mol-1 (IUPAC 2021 conventional atomic weight)."""
 
 _NAMES = {"co2": "carbon_dioxide", "ch4": "methane"}
 _SPACED = {"mol/m2/s": "mol m-2 s-1", "umol/m2/s": "umol m-2 s-1", "nmol/m2/s": "nmol m-2 s-1"}

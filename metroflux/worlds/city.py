@@ -70,7 +70,7 @@ class World:
     prior, truth : prior schema; the truth's flux_sd is zero
     observations : what the network would report, mole fractions still missing, error components attached
     profiles : Doppler lidar wind and mixing height
-    background_field : mole fraction of the air that enters
+    background_field, true_background_field : mole fraction of the air that enters, believed and true
     regions : GeoJSON of the districts, longitude and latitude
     sites : name, kind, longitude, latitude, x, y, inlet of each instrument
     """
@@ -82,6 +82,7 @@ class World:
     observations: xr.Dataset
     profiles: xr.Dataset
     background_field: xr.Dataset
+    true_background_field: xr.Dataset
     regions: dict[str, object]
     sites: list[network.Site]
 
@@ -99,6 +100,7 @@ def build(settings: CitySettings) -> World:
     prior, truth = emissions.fluxes(grid, edges, settings.truth, rng)
     sites = network.sites(grid, settings.towers, settings.lidar)
     hours = time.intervals(first, end, np.timedelta64(1, "h"))
+    background = network.background_field(met)
     return World(
         grid=grid,
         met=met,
@@ -106,7 +108,8 @@ def build(settings: CitySettings) -> World:
         truth=truth,
         observations=network.observations(sites, hours),
         profiles=network.profiles(sites, met, hours, rng),
-        background_field=network.background_field(met),
+        background_field=background,
+        true_background_field=network.true_background_field(background, rng),
         regions=network.districts(grid),
         sites=sites,
     )

@@ -22,7 +22,8 @@ class Sector:
     """One sector of the inventory and the uncertainty that nature draws from when the truth is drawn.
 
     total : Mt CO2 per year over REFERENCE_SIDE squared
-    relative, floor : sd = sqrt((relative flux)^2 + floor^2), floor in umol m-2 s-1
+    relative, floor : sd = sqrt((relative flux)^2 + floor^2), floor in umol m-2 s-1; that of industry holds on
+        land where industry may stand
     length, duration : e-folding of the error's correlation, m and s
     """
 
@@ -35,15 +36,15 @@ class Sector:
 
 
 SECTORS = (
-    Sector("power", 2.6, 0.15, 0.0, 2_000.0, 5 * 86400.0),
-    Sector("industry", 3.0, 0.4, 1.5, 4_000.0, 30 * 86400.0),
-    Sector("traffic", 5.0, 0.4, 0.1, 15_000.0, 10 * 86400.0),
-    Sector("buildings", 6.0, 0.35, 0.1, 15_000.0, 10 * 86400.0),
+    Sector("power", 10.0, 0.15, 0.0, 2_000.0, 5 * 86400.0),
+    Sector("industry", 12.0, 0.4, 6.0, 4_000.0, 30 * 86400.0),
+    Sector("traffic", 16.0, 0.4, 0.2, 15_000.0, 10 * 86400.0),
+    Sector("buildings", 22.0, 0.35, 0.2, 15_000.0, 10 * 86400.0),
     Sector("biosphere", 0.0, 0.5, 0.1, 30_000.0, 3 * 86400.0),
 )
 
 MISSING_PLANT = (0.205, -0.095)
-MISSING_PLANT_TOTAL = 1.5
+MISSING_PLANT_TOTAL = 4.0
 """Place (in units of the side, from the centre) and emission (Mt CO2 per year) of the forgotten plant."""
 
 _POWER = ((-0.28, 0.10, 1.2), (0.10, -0.30, 0.8), (0.33, 0.22, 0.6))
@@ -59,7 +60,8 @@ def fluxes(
     x = (x - grid.west) / side - 0.5
     y = (y - grid.south) / side - 0.5
     inventory = _inventory(grid, x, y, edges)
-    sd = np.stack([np.hypot(s.relative * inventory[i], s.floor * 1e-6) for i, s in enumerate(SECTORS)])
+    floor = [s.floor * 1e-6 * (_industrial_land(x, y) if s.name == "industry" else 1.0) for s in SECTORS]
+    sd = np.stack([np.hypot(s.relative * inventory[i], floor[i]) for i, s in enumerate(SECTORS)])
     true = (
         _known_truth(grid, x, y, edges, inventory)
         if truth == "known"
@@ -100,7 +102,7 @@ def _known_truth(grid: Grid, x: Floats, y: Floats, edges: time.Times, inventory:
         int(np.argmin(np.abs(axis - at)))
         for axis, at in ((y[:, 0], MISSING_PLANT[1]), (x[0], MISSING_PLANT[0]))
     )
-    plant[j : j + 2, i : i + 2] = 1.0
+    plant[j - 1 : j + 2, i - 1 : i + 2] = 1.0
     steady = np.ones(edges.size - 1)
     true[names.index("industry")] += _scaled(grid, MISSING_PLANT_TOTAL, plant, steady)
     return true
@@ -139,6 +141,11 @@ def _points(x: Floats, y: Floats, grid: Grid) -> Floats:
 def _blobs(x: Floats, y: Floats) -> Floats:
     blobs = [np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / (2 * width**2)) for cx, cy, width in _INDUSTRY]
     return np.sum(blobs, axis=0)
+
+
+def _industrial_land(x: Floats, y: Floats) -> Floats:
+    """Return the share of land on which industry may stand: much around the city, little in the country."""
+    return 0.1 + 0.9 / (1.0 + np.exp((np.hypot(x, y) - 0.28) / 0.03))
 
 
 def _river(x: Floats, y: Floats) -> Floats:

@@ -39,6 +39,13 @@ LIDAR = ("LID", 0.10, 0.02)
 GATES = np.array([100.0, 175.0, 250.0, 325.0, 400.0])
 """Heights of the DIAL gates that are used, m above ground."""
 
+_EVERY = {"tower": 1, "lidar": 3}
+"""Hours between the data of each kind: the lidar measures other things in between."""
+
+BACKGROUND_RUN_SD = 0.4e-6
+BACKGROUND_DAY_SD = 0.3e-6
+"""Standard deviation of the error of the believed background: of the whole run, of each day; mol mol-1."""
+
 _BACKGROUND = 421.0e-6
 _UPTAKE_ALOFT = 2.0e-6
 
@@ -61,7 +68,7 @@ def observations(sites: list[Site], hours: time.Times) -> xr.Dataset:
     The errors are the full model: repeatability and representativeness are random; one certificate is behind
     all towers, each tower has its own working tank, the lidar has one cross-section error.
     """
-    rows = [(s, h, start) for s in sites for h in _inlets(s) for start in hours[:-1]]
+    rows = [(s, h, start) for s in sites for h in _inlets(s) for start in hours[: -1 : _EVERY[s.kind]]]
     start = np.array([row[2] for row in rows])
     lidar = np.array([row[0].kind == "lidar" for row in rows])
     height = np.array([row[1] for row in rows])
@@ -168,6 +175,17 @@ def background_field(met: xr.Dataset) -> xr.Dataset:
         },
     )
     return schema.check(ds, "background_field", "synthetic background")
+
+
+def true_background_field(field: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
+    """Return the field as it truly is: off by one error of the run and one of each day."""
+    day = field.time.values.astype("datetime64[D]")
+    daily = rng.normal(0.0, BACKGROUND_DAY_SD, np.unique(day).size)[np.searchsorted(np.unique(day), day)]
+    error = rng.normal(0.0, BACKGROUND_RUN_SD) + daily
+    truth = field.mole_fraction + xr.DataArray(error, dims="time")
+    return field.assign(
+        mole_fraction=truth.transpose(*field.mole_fraction.dims).assign_attrs(field.mole_fraction.attrs)
+    )
 
 
 def districts(grid: Grid) -> dict[str, object]:

@@ -103,16 +103,17 @@ def _roughness(x: Floats, y: Floats) -> Floats:
 def _boundary_layer(hours: Floats, roughness: Floats, rng: np.random.Generator) -> dict[str, Floats]:
     """Return speed and direction of the free wind (time) and the surface layer (time, y, x).
 
-    Direction turns once in about five days with a diurnal swing; each day has its own cloudiness.
+    Direction turns once in 40 hours, with a diurnal swing, so that a few afternoons see
+    all sides; each day has its own cloudiness.
     """
     local = (hours + UTC_OFFSET) % 24.0
     day = np.floor((hours + UTC_OFFSET) / 24.0).astype(int)
     clear = rng.uniform(0.6, 1.0, size=day.max() + 1)[day]
     phase = rng.uniform(0.0, 2 * np.pi)
     speed = (
-        6.0 + 1.5 * np.sin(2 * np.pi * hours / 60.0 + phase) + 0.8 * np.sin(2 * np.pi * (local - 9.0) / 24.0)
+        4.5 + 1.0 * np.sin(2 * np.pi * hours / 60.0 + phase) + 0.6 * np.sin(2 * np.pi * (local - 9.0) / 24.0)
     )
-    direction = 2 * np.pi * hours / 125.0 + 0.4 * np.sin(2 * np.pi * (local - 14.0) / 24.0) + phase
+    direction = 2 * np.pi * hours / 40.0 + 0.4 * np.sin(2 * np.pi * (local - 14.0) / 24.0) + phase
     sun = np.clip(np.sin(np.pi * (local - 7.0) / 11.0), 0.0, None) * ((local > 7.0) & (local < 18.0))
     heat = np.where(sun > 0, 170.0 * clear * sun - 15.0 * (1 - sun), -18.0)
     ramp = np.clip((local - 8.0) / 7.0, 0.0, 1.0) * np.clip((20.0 - local) / 2.5, 0.0, 1.0)

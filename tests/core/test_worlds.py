@@ -30,7 +30,15 @@ def annual_totals(world: World) -> tuple[dict[str, float], dict[str, float]]:
 
 def test_same_settings_give_the_same_world_to_the_bit(world):
     again = build(SMALL)
-    for name in ("met", "prior", "truth", "observations", "profiles", "background_field"):
+    for name in (
+        "met",
+        "prior",
+        "truth",
+        "observations",
+        "profiles",
+        "background_field",
+        "true_background_field",
+    ):
         assert sha256_dataset(getattr(again, name)) == sha256_dataset(getattr(world, name)), name
 
 

@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.sparse import csr_array
+from threadpoolctl import threadpool_limits
 
 from inversion import blocks
 from inversion.problem import PriorError
 from inversion.settings import Parameter
 from inversion.solver import estimate_memory, solve
 from metroflux.errors import DataError
+from metroflux.grid import Grid
 from metroflux.uncertainty import ErrorModel
 
 CASES = [(kind, seed) for kind in ("grid", "region") for seed in (1, 2)]
@@ -118,6 +120,27 @@ def test_same_bits_with_one_and_four_workers(inputs_of, monkeypatch):
         shared = solve(problem, mapper)
         for name in ("flux", "flux_sd", "averaging_kernel_diagonal", "gram"):
             np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
+
+
+def test_same_bits_however_many_threads_blas_may_use(inputs_of):
+    problem = inputs_of(2, n=150).assemble()
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            solution = solve(problem)
+            found.append((solution, solution.totals(np.ones((1, 20)), np.eye(8)), solution.posterior()))
+    (a, a_totals, a_posterior), (b, b_totals, b_posterior) = found
+    np.testing.assert_array_equal(a.factor.lower, b.factor.lower)
+    np.testing.assert_array_equal(a_totals.budget, b_totals.budget)
+    assert a_posterior.identical(b_posterior)
+
+
+def test_posterior_keeps_the_grid_of_the_prior(inputs_of):
+    inputs = inputs_of(1)
+    posterior = solve(inputs.assemble()).posterior()
+    assert Grid.from_dataset(posterior) == Grid.from_dataset(inputs.prior)
+    assert set(inputs.prior.coords) <= set(posterior.coords) | set(posterior.data_vars)
+    assert posterior.attrs["species"] == "co2"
 
 
 def test_problem_beyond_the_memory_limit_is_refused_before_it_starts(inputs_of):

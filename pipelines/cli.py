@@ -1,0 +1,148 @@
+"""The command line: reads arguments, calls one function, prints what came of it. No logic of its own."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from metroflux.errors import HeldError, MetrofluxError
+
+cli = typer.Typer(
+    help="Urban greenhouse-gas emissions from atmospheric measurements, with traceable uncertainty.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+OUT, ERR = Console(), Console(stderr=True)
+CORES = os.cpu_count() or 1
+
+ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="configuration, YAML")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
+Workers = Annotated[
+    int, typer.Option(min=1, max=1024, help="processes; the result is the same for any number")
+]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="URL", help="existing Dask cluster, such as tcp://host:8786")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="continue an interrupted run")]
+
+
+def app() -> None:
+    """Run the command line; an error is one message and its exit code, without a traceback."""
+    try:
+        cli(standalone_mode=True)
+    except Exception as fault:
+        if os.environ.get("METROFLUX_DEBUG"):
+            raise
+        ERR.print(f"[bold red]{type(fault).__name__}[/]", highlight=False)
+        ERR.print(str(fault), markup=False, highlight=False, soft_wrap=True)
+        if not isinstance(fault, MetrofluxError):
+            ERR.print("This was not foreseen; 'metroflux --debug ...' shows where.", highlight=False)
+        raise SystemExit(getattr(fault, "exit_code", 1)) from None
+
+
+@cli.callback()
+def _common(debug: Annotated[bool, typer.Option("--debug", help="show tracebacks")] = False) -> None:
+    if debug:
+        os.environ["METROFLUX_DEBUG"] = "1"
+
+
+@cli.command()
+def run(
+    config: ConfigFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
+    resume: Resume = False,
+    workers: Workers = CORES,
+    scheduler: Scheduler = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the stages and stop")] = False,
+) -> None:
+    """Run a configuration: maps, totals, report and page into a folder."""
+    if dry_run:
+        from pipelines.screen import show_plan
+
+        show_plan(config, OUT)
+        return
+    from pipelines.launch import launch
+    from pipelines.run import Options
+    from pipelines.screen import show_outcome
+
+    outcome = launch(config, output, Options(resume, workers, scheduler), OUT)
+    show_outcome(outcome, OUT)
+    if outcome.reasons:
+        raise HeldError("held, not published: " + "; ".join(outcome.reasons))
+
+
+@cli.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")] = Path(
+        "runs/demo"
+    ),
+    resume: Resume = False,
+    workers: Workers = CORES,
+) -> None:
+    """Run the synthetic city, whose true emissions are known."""
+    from pipelines.launch import demo_config
+
+    run(demo_config(), output, resume, workers)
+
+
+@cli.command()
+def validate(config: ConfigFile) -> None:
+    """Check a configuration and list every fault with its line."""
+    from pipelines.config import read_config
+
+    read = read_config(config)
+    OUT.print(f"{config}: ok ({read.config.run.name}, config {read.sha256[:12]})", highlight=False)
+
+
+@cli.command()
+def status(run_folder: RunFolder) -> None:
+    """Tell how far a run is, or how it ended."""
+    from pipelines.run import status as status_of
+    from pipelines.screen import show_status
+
+    show_status(status_of(run_folder), OUT)
+
+
+@cli.command()
+def view(
+    run_folder: RunFolder,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="port on this machine; 0: any")] = 0,
+    no_open: Annotated[bool, typer.Option("--no-open", help="do not open a browser")] = False,
+) -> None:
+    """Serve the page of a run on this machine only, and open it."""
+    from pipelines.view import serve_folder
+
+    serve_folder(run_folder, port, not no_open, OUT)
+
+
+@cli.command()
+def doctor() -> None:
+    """Check the installation, the machine and the folders."""
+    from pipelines.doctor import examine
+
+    if not examine(OUT):
+        raise SystemExit(1)
+
+
+@cli.command()
+def serve(
+    config: ConfigFile,
+    cron: Annotated[str, typer.Option(help="schedule, UTC, such as '0 2 * * *'")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder above the runs")] = Path("runs"),
+    workers: Workers = CORES,
+) -> None:
+    """Run a configuration on a schedule, with a Prefect server on this machine unless one is configured."""
+    from pipelines.config import read_config
+
+    read_config(config)
+    from pipelines.serve import serve_forever
+
+    serve_forever(config, cron, output, workers, OUT)
+
+
+if __name__ == "__main__":
+    app()

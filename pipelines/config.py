@@ -1,0 +1,155 @@
+"""Read and check a configuration: every fault at once, each with its line, key and what was expected."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from metroflux.errors import ConfigError, DataError
+from metroflux.provenance import sha256_json
+from pipelines import sections as s
+from pipelines.faults import fault_of
+from pipelines.fields import Section, paths_of
+from pipelines.source import Fault, read_source
+from pipelines.sources import Background, Observations, Prior
+
+
+class Config(Section):
+    """A whole configuration; docs/configuration.md is made from the descriptions of its fields."""
+
+    run: s.Run = Field(description="what, when, by whom")
+    grid: s.Grid | None = Field(
+        default=None, description="flux grid; none for a synthetic world or regional responses"
+    )
+    world: s.World | None = Field(default=None, description="synthetic city in place of files")
+    observations: Observations = Field(default=Observations(), description="data and their errors")
+    met: s.Met | None = Field(default=None, description="meteorology for our own transport")
+    transport: s.Transport = Field(description="how emissions reach the towers")
+    prior: Prior = Field(description="inventory and its uncertainty")
+    background: Background = Field(description="air that enters the domain")
+    inversion: s.Inversion = Field(default=s.Inversion(), description="limits of the solver")
+    regions: s.Regions | None = Field(default=None, description="areas to make totals for")
+    products: s.Products = Field(default=s.Products(), description="maps, report, page")
+    gate: s.Gate = Field(default=s.Gate(), description="limits of what is published")
+    archive: s.Archive | None = Field(
+        default=None, description="where publications are kept; none: only in the output folder"
+    )
+
+    def contradictions(self) -> Iterator[tuple[str, str]]:
+        """Yield key and message of each thing that does not fit where this run's inputs come from."""
+        if not self.run.end > self.run.start:
+            yield "run.end", f"is not after run.start ({self.run.start:%Y-%m-%d %H:%M}): the period is empty"
+        if self.world is not None and self.run.lead_hours != 24:
+            yield "run.lead_hours", "expected 24 with a world: its weather and fluxes start a day before"
+        given = {
+            "observations.sources": bool(self.observations.sources),
+            "prior.inventory": self.prior.inventory is not None,
+            "met": self.met is not None,
+            "grid": self.grid is not None,
+            "regions": self.regions is not None,
+        }
+        needed = _NEEDED[self.origin]
+        for name, is_given in given.items():
+            want = needed.get(name)
+            if want is not None and want != is_given:
+                yield name, f"{'is missing' if want else 'is superfluous'} with inputs from {self.origin}"
+        if self.origin == "responses" and self.background.kind == "edge_field":
+            yield "background.kind", "'edge_field' needs particles; expected 'constant' or 'series'"
+        if self.origin == "files" and self.background.kind == "edge_field":
+            yield "background.kind", "'edge_field' is so far given only by a synthetic world"
+
+    @property
+    def origin(self) -> str:
+        """Where the inputs come from: "a world", "responses" or "files"."""
+        if self.world is not None:
+            return "a world"
+        return "responses" if isinstance(self.transport, s.Response) else "files"
+
+    @property
+    def grid_kind(self) -> str:
+        """How the grid is found: "explicit", "borrowed" from the prior, or "regions" where there is none."""
+        kinds = {s.ExplicitGrid: "explicit", s.BorrowedGrid: "borrowed", type(None): "regions"}
+        return kinds[type(self.grid)]
+
+    def section(self, name: str) -> object:
+        """Return a section, by dotted name, as JSON can hold it."""
+        return TypeAdapter(Any).dump_python(self._part(name), mode="json")
+
+    def files(self, name: str) -> Sequence[Path]:
+        """Return the input files that a section names."""
+        return list(paths_of(self._part(name)))
+
+    def _part(self, name: str) -> Any:
+        part: Any = self
+        for step in name.split("."):
+            part = getattr(part, step)
+        return part
+
+
+_NEEDED: dict[str, dict[str, bool]] = {
+    "a world": {
+        "observations.sources": False,
+        "prior.inventory": False,
+        "met": False,
+        "grid": False,
+        "regions": False,
+    },
+    "responses": {
+        "observations.sources": True,
+        "prior.inventory": True,
+        "met": False,
+        "grid": False,
+        "regions": False,
+    },
+    "files": {"observations.sources": True, "prior.inventory": True, "met": True, "grid": True},
+}
+"""Which sections must (True) and must not (False) be there, by where the inputs come from."""
+
+
+class Read(Section):
+    """A configuration as read from a file.
+
+    sha256 is that of its values: layout and comments do not count.
+    """
+
+    path: Path
+    config: Config
+    values: dict[str, Any]
+    sha256: str
+
+
+def read_config(path: Path) -> Read:
+    """Return the checked configuration of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        Listing all faults with their lines, if any is about the configuration itself.
+    DataError
+        If all that is wrong is that input files are missing.
+    """
+    source = read_source(path)
+    faults = list(source.faults)
+    config = None
+    if isinstance(source.values, dict):
+        try:
+            config = Config.model_validate(source.values, context={"folder": path.resolve().parent})
+        except ValidationError as error:
+            faults += [fault_of(detail, Config, source) for detail in error.errors()]
+        else:
+            found = config.contradictions()
+            faults += [Fault(source.line(tuple(key.split("."))), key, what) for key, what in found]
+    elif not faults:
+        faults.append(Fault(1, "", "is not a mapping; expected sections such as 'run' and 'transport'"))
+    if faults or config is None:
+        raise _error(path, faults)
+    values = json.loads(json.dumps(source.values, default=str))
+    return Read(path=path, config=config, values=values, sha256=sha256_json(values))
+
+
+def _error(path: Path, faults: Sequence[Fault]) -> ConfigError | DataError:
+    lines = [f"{path}: {fault}" for fault in sorted(faults, key=lambda f: f.line)]
+    kind = DataError if all(fault.missing for fault in faults) else ConfigError
+    return kind("\n".join(lines))

@@ -1,0 +1,214 @@
+"""Stages from observations to the posterior: transport, background, simulated data, solution."""
+
+import numpy as np
+import xarray as xr
+from scipy.sparse import csr_matrix
+
+from inversion.diagnostics import diagnose
+from inversion.problem import assemble
+from inversion.settings import Parameter, PriorError
+from inversion.simulate import simulate
+from inversion.solution import Solution
+from inversion.solver import solve
+from metroflux import schema
+from metroflux.errors import DataError
+from metroflux.grid import Grid
+from metroflux.parallel import Mapper
+from metroflux.uncertainty import ErrorModel
+from metroflux.units import mole_fraction_factor
+from observations import background as air
+from observations.components import Group, group
+from observations.table import read_table
+from pipelines import sections, sources
+from pipelines.config import Config
+from pipelines.engine import Job
+from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
+from transport.footprints import FootprintSettings, compute_footprints
+from transport.jacobian import build_jacobian, jacobian_dataset
+from transport.receptors import ReceptorSettings, make_receptors
+from transport.response import ResponseMapping, read_response
+
+
+def place_receptors(job: Job) -> Outputs:
+    """Say where and when particles are released for each observation."""
+    chosen = _particles(config_of(job))
+    return {"receptors": _receptors(job, chosen, chosen.seed)}
+
+
+def trace(job: Job) -> Outputs:
+    """Follow the particles of each receptor back in time."""
+    chosen = _particles(config_of(job))
+    return {"footprints": _footprints(job, job.dataset("receptors"), chosen)}
+
+
+def trace_truth(job: Job) -> Outputs:
+    """Follow other particles, from which the data of a synthetic world are made."""
+    config = config_of(job)
+    assert config.world is not None  # noqa: S101 - this stage is only in the plan of a world
+    chosen = _particles(config)
+    receptors = _receptors(job, chosen, config.world.truth_seed)
+    return {"true_footprints": _footprints(job, receptors, chosen)}
+
+
+def _particles(config: Config) -> sections.Particles:
+    assert isinstance(config.transport, sections.Particles)  # noqa: S101 - the plan pairs stage and section
+    return config.transport
+
+
+def _receptors(job: Job, chosen: sections.Particles, seed: int) -> xr.Dataset:
+    settings = ReceptorSettings(
+        particles=chosen.particles,
+        hours=chosen.hours,
+        seed=seed,
+        minimum=min(chosen.minimum, chosen.particles),
+        column_top=chosen.column_top,
+        stop_at_met_start=chosen.stop_at_met_start,
+    )
+    return make_receptors(job.dataset("selected"), job.dataset("met"), settings)
+
+
+def _footprints(job: Job, receptors: xr.Dataset, chosen: sections.Particles) -> xr.Dataset:
+    grid = Grid.from_dataset(job.dataset("grid"))
+    settings = FootprintSettings(estimator=chosen.estimator, batch=chosen.batch)
+    return compute_footprints(job.dataset("met"), receptors, grid, settings, job.remembering)
+
+
+def sum_footprints(job: Job) -> Outputs:
+    """Sum footprints into the flux intervals."""
+    config = config_of(job)
+    drop = _particles(config).drop_early
+    return {"jacobian": build_jacobian(job.dataset("footprints"), flux_edges(config), drop)}
+
+
+def read_jacobian(job: Job) -> Outputs:
+    """Read the responses of another model, the rows of the selected observations."""
+    config = config_of(job)
+    chosen = config.transport
+    assert isinstance(chosen, sections.Response)  # noqa: S101 - the plan pairs stage and section
+    plain = chosen.model_dump(exclude={"model", "file"})
+    responses = read_response(chosen.file, ResponseMapping(species=config.run.species, **plain))
+    return {"jacobian": take_rows(responses, job.dataset("selected").datum_id.values.astype(str))}
+
+
+def take_rows(jacobian: xr.Dataset, datum_id: np.ndarray) -> xr.Dataset:
+    """Return the rows of a jacobian for the given data, in their order.
+
+    Raises
+    ------
+    DataError
+        If a datum has no row.
+    """
+    row = {name: n for n, name in enumerate(jacobian.datum_id.values.astype(str))}
+    absent = [name for name in datum_id if name not in row]
+    if absent:
+        raise DataError(f"responses: none for {len(absent)} of {len(datum_id)} data, first '{absent[0]}'")
+    parts = (jacobian.sensitivity.values, jacobian.column.values, jacobian.row_start.values)
+    columns = jacobian.sizes["flux_time"] * jacobian.cell_area.size
+    matrix = csr_matrix(parts, shape=(len(row), columns))[[row[name] for name in datum_id]]
+    bounds = jacobian.flux_time_bounds.values
+    rows = jacobian_dataset(matrix, datum_id, np.append(bounds[:, 0], bounds[-1, 1]))
+    space = [n for n in jacobian.coords if not {"obs", "flux_time"} & set(jacobian[n].dims)]
+    return schema.check(rows.assign_coords(jacobian[space].coords), "jacobian", "responses")
+
+
+def constant_background(job: Job) -> Outputs:
+    """Give every datum the same background."""
+    chosen = config_of(job).background
+    assert isinstance(chosen, sources.ConstantBackground)  # noqa: S101 - the plan pairs stage and section
+    value = chosen.value * mole_fraction_factor(chosen.error.unit)
+    return {"background": air.constant(job.dataset("selected"), value, _error(chosen.error))}
+
+
+def series_background(job: Job) -> Outputs:
+    """Give each datum the background that a table holds for it."""
+    config = config_of(job)
+    chosen = config.background
+    assert isinstance(chosen, sources.SeriesBackground)  # noqa: S101 - the plan pairs stage and section
+    series, *parts = (
+        read_table(table.file, table_mapping(table, config.run.species))
+        for table in (chosen.series, *chosen.enhancements)
+    )
+    return {"background": air.from_series(job.dataset("selected"), series, _error(chosen.error), parts)}
+
+
+def edge_background(job: Job) -> Outputs:
+    """Give each datum the mole fraction of the air where its particles came in."""
+    error = _error(config_of(job).background.error)
+    field = job.dataset("background_field")
+    return {
+        "background": air.from_edge_field(job.dataset("selected"), job.dataset("footprints"), field, error)
+    }
+
+
+def _error(chosen: sources.BackgroundError) -> air.BackgroundError:
+    factor = mole_fraction_factor(chosen.unit)
+    return air.BackgroundError(chosen.random * factor, chosen.shared * factor, chosen.by, chosen.traceable_to)
+
+
+def simulate_data(job: Job) -> Outputs:
+    """Make the data that the network of a synthetic world would report of its true fluxes."""
+    config = config_of(job)
+    assert config.world is not None  # noqa: S101 - this stage is only in the plan of a world
+    selected, footprints = job.dataset("selected"), job.dataset("true_footprints")
+    true_air = air.from_edge_field(
+        selected, footprints, job.dataset("true_background_field"), air.BackgroundError()
+    )
+    # any mole fraction will do to put the problem together: that of the background
+    blank = selected.assign(mole_fraction=selected.mole_fraction.copy(data=true_air.background.values))
+    jacobian = build_jacobian(footprints, flux_edges(config), _particles(config).drop_early)
+    prior = job.dataset("prior")
+    problem = assemble(blank, true_air, jacobian, prior, _prior_errors(config, prior))
+    values = simulate(
+        problem,
+        job.dataset("truth"),
+        np.random.default_rng(config.world.truth_seed),
+        true_air.background.values,
+        ErrorModel.from_datasets(selected),
+    )
+    return {"observations": selected.assign(mole_fraction=selected.mole_fraction.copy(data=values))}
+
+
+def _prior_errors(config: Config, prior: xr.Dataset) -> dict[str, PriorError]:
+    chosen = {name: error_of(config.prior.errors, name) for name in map(str, prior.sector.values)}
+    return {
+        name: PriorError(error.length_km * 1e3, error.duration_h * 3600.0, error.form)
+        for name, error in chosen.items()
+    }
+
+
+def parameters(config: Config, data: xr.Dataset) -> list[Parameter]:
+    """Return the background offsets to be solved: a column for each group of data."""
+    return [
+        Parameter(column.name, "background", column.column, p.sd * mole_fraction_factor(p.unit))
+        for p in config.background.parameters
+        for column in group(data, Group(p.name, "background", p.by), 1.0)
+    ]
+
+
+def invert(job: Job) -> Outputs:
+    """Solve for the fluxes."""
+    config = config_of(job)
+    data, prior = job.dataset("observations"), job.dataset("prior")
+    problem = assemble(
+        data,
+        job.dataset("background"),
+        job.dataset("jacobian"),
+        prior,
+        _prior_errors(config, prior),
+        parameters(config, data),
+    )
+    mapper: Mapper = job.mapper
+    return {"solution": solve(problem, mapper, config.inversion.memory_gb * 1e9)}
+
+
+def evaluate(job: Job) -> Outputs:
+    """Give the posterior with its uncertainty, and how well it fits."""
+    solution = solution_of(job)
+    return {"posterior": solution.posterior(), "diagnostics": diagnose(solution)}
+
+
+def solution_of(job: Job) -> Solution:
+    """Return the solution among a job's inputs."""
+    value = job.inputs["solution"]
+    assert isinstance(value, Solution)  # noqa: S101 - the stage list pairs names and types
+    return value

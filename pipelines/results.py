@@ -1,0 +1,160 @@
+"""Stages from the solution to what people open: totals, gate, maps, report, page, files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import xarray as xr
+
+from metroflux.constants import SECONDS_PER_YEAR
+from metroflux.grid import Grid
+from metroflux.provenance import Stamp
+from metroflux.units import molar_mass
+from pipelines import gate
+from pipelines.config import Config
+from pipelines.engine import Job
+from pipelines.inputs import Outputs, config_of
+from pipelines.model import solution_of
+from pipelines.store import Folder
+from priors.regions import region_weights, regional_regions
+from products.export import write_netcdf
+from products.fields import mean_fields, step_fields
+from products.maps import draw_maps
+from products.periods import named_periods
+from products.places import Outline, Site, outlines_from_geojson
+from products.table import write_csv
+from products.totals import make_totals
+from products.viewer import About, Page, write_viewer
+
+
+def total(job: Job) -> Outputs:
+    """Make the totals of each region, sector and period."""
+    config = config_of(job)
+    regions = _regions(job)
+    # the report and the page are about the whole run, whatever else is asked for
+    kinds = dict.fromkeys(("run", *config.products.periods))
+    periods = named_periods(job.dataset("posterior").flux_time_bounds.values, list(kinds))
+    return {"totals": make_totals(solution_of(job), regions, periods), "regions": regions}
+
+
+def _regions(job: Job) -> xr.Dataset:
+    outlines = cast(dict[str, Any], job.inputs["outlines"])
+    if "grid" not in job.inputs:
+        return regional_regions(job.dataset("posterior"))
+    grid = Grid.from_dataset(job.dataset("grid"))
+    nothing = {"type": "FeatureCollection", "features": []}
+    return region_weights(grid, outlines.get("geojson", nothing), outlines.get("name", "name"))
+
+
+def judge_run(job: Job) -> Outputs:
+    """Say why the run must be held, if it must."""
+    footprints = job.dataset("footprints") if "footprints" in job.inputs else None
+    return {"reasons": gate.judge(job.dataset("diagnostics"), footprints, config_of(job).gate)}
+
+
+def summarise(job: Job) -> Outputs:
+    """Put the figures of the first screen together, emissions in tonnes of the gas per year."""
+    totals, diagnostics = job.dataset("totals"), job.dataset("diagnostics")
+    species = config_of(job).run.species
+    whole = totals.sel(region="domain", sector="total", period="run")
+    tonnes = SECONDS_PER_YEAR * 1e-3
+    names = ("prior", "prior_sd", "posterior", "posterior_sd")
+    summary: dict[str, Any] = {name: float(whole[name]) * tonnes for name in names}
+    summary |= {
+        "unit": f"t {species.upper()} yr-1",
+        "chi2_per_observation": float(diagnostics.chi2_per_observation),
+        "dofs": float(diagnostics.dofs),
+        "observations": diagnostics.sizes["obs"],
+    }
+    if "truth" in job.inputs:
+        summary["truth"] = true_total(job.dataset("truth"), whole.period_bounds.values, species) * tonnes
+    return {"summary": summary}
+
+
+def true_total(truth: xr.Dataset, bounds: np.ndarray, species: str) -> float:
+    """Return the true mean emission of the whole area between two instants, kg s-1."""
+    starts, ends = truth.flux_time_bounds.values.T
+    inside = (starts >= bounds[0]) & (ends <= bounds[1])
+    seconds = (ends - starts)[inside] / np.timedelta64(1, "s")
+    rate = (truth.flux * truth.cell_area).sum([d for d in truth.flux.dims if d != "flux_time"]).values[inside]
+    return float(rate @ seconds / seconds.sum() * molar_mass(species))
+
+
+def draw(job: Job) -> Outputs:
+    """Write all that people open."""
+    return {"products": Folder(lambda folder: _write(job, folder))}
+
+
+def _write(job: Job, folder: Path) -> None:
+    config, stamp = config_of(job), job.stamp
+    for name in ("posterior", "diagnostics", *(("truth",) if "truth" in job.inputs else ())):
+        write_netcdf(_stamped(job.dataset(name), name, config, stamp), folder / f"{name}.nc")
+    write_csv(job.dataset("totals"), folder / "totals.csv")
+    sites, outlines = _sites(job), _outlines(job)
+    mean = mean_fields(solution_of(job), job.mapper)
+    draw_maps(mean, folder / "maps", sites, outlines, _footprint_sum(job))
+    write_viewer(_page(job, mean, sites, outlines), folder / "viewer" / "index.html")
+
+
+def _stamped(ds: xr.Dataset, name: str, config: Config, stamp: Stamp) -> xr.Dataset:
+    schema_name = "prior" if name == "truth" else name
+    return stamp.apply(ds, schema_name, f"{_title(config)}: {name}")
+
+
+def _title(config: Config) -> str:
+    return config.products.title or config.run.name.replace("_", " ").replace("-", " ")
+
+
+def _place(config: Config) -> str:
+    return config.products.place or _title(config)
+
+
+def _footprint_sum(job: Job) -> xr.DataArray | None:
+    """Return the sum of all footprints over data and lags, m2 s mol-1."""
+    if "footprints" not in job.inputs:
+        return None
+    return job.dataset("footprints").foot.sum(["receptor", "lag"], dtype=np.float64)
+
+
+def _sites(job: Job) -> list[Site]:
+    found = cast(list[dict[str, Any]], job.inputs["sites"])
+    return [Site(s["name"], s["longitude"], s["latitude"], s["kind"]) for s in found]
+
+
+def _outlines(job: Job) -> tuple[Outline, ...]:
+    found = cast(dict[str, Any], job.inputs["outlines"])
+    return outlines_from_geojson(found["geojson"], found["name"]) if found else ()
+
+
+def _page(job: Job, mean: xr.Dataset, sites: Sequence[Site], outlines: Sequence[Outline]) -> Page:
+    solution = solution_of(job)
+    steps = named_periods(job.dataset("posterior").flux_time_bounds.values, ("step",))
+    return Page(
+        mean=mean,
+        steps=step_fields(solution, job.mapper),
+        totals=job.dataset("totals"),
+        series=make_totals(solution, job.dataset("regions"), steps),
+        about=_about(job),
+        sites=sites,
+        outlines=outlines,
+    )
+
+
+def _about(job: Job) -> About:
+    config, reasons = config_of(job), cast(list[str], job.inputs["reasons"])
+    return About(
+        title=_title(config),
+        place=_place(config),
+        run_id=job.stamp.run_id,
+        code_version=_version(job),
+        config_sha256=job.stamp.config_sha256,
+        made=str(np.datetime64("now")),
+        status="held" if reasons else "provisional",
+        language=config.products.language,
+        notes=tuple(reasons),
+    )
+
+
+def _version(job: Job) -> str:
+    return str(job.stamp.apply(xr.Dataset(), "posterior", "").attrs["code_version"])

@@ -1,0 +1,122 @@
+"""Run on a schedule: a Prefect server on this machine unless one is configured, and our flow served to it."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from metroflux.errors import ConfigError, MetrofluxError
+from pipelines import prefect_settings
+from pipelines.launch import API
+from pipelines.view import LOOPBACK
+
+START_LIMIT = 120.0
+"""Longest wait for the server, s; a first start makes its database."""
+
+STOP_LIMIT = 20.0
+"""How long the server may take to end, s."""
+
+
+def serve_forever(config: Path, cron: str, root: Path, workers: int, console: Console) -> None:
+    """Create the scheduled deployment and run what comes due, until interrupted.
+
+    Raises
+    ------
+    ConfigError
+        If the schedule is not a cron expression.
+    """
+    _refuse_bad_cron(cron)
+    prefect_settings.apply()
+    signal.signal(signal.SIGTERM, _interrupt)
+    with _api(console) as url:
+        os.environ[API] = url
+        from prefect.types.entrypoint import EntrypointType
+
+        from pipelines.flows import scheduled
+
+        console.print(f"{config}: scheduled '{cron}' (UTC); server {url}", markup=False, highlight=False)
+        # Prefect's own handler of SIGTERM leaves a coroutine behind as the process ends
+        warnings.filterwarnings("ignore", message="coroutine 'Runner.astop' was never awaited")
+        with contextlib.suppress(KeyboardInterrupt):
+            scheduled.serve(
+                name=config.stem,
+                cron=cron,
+                parameters={"config": str(config.resolve()), "root": str(root.resolve()), "workers": workers},
+                entrypoint_type=EntrypointType.MODULE_PATH,
+                print_starting_message=False,
+            )
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _refuse_bad_cron(cron: str) -> None:
+    """Refuse what is clearly no schedule; Prefect, once its server is up, knows the fine points."""
+    if len(cron.split()) != 5 or not set(cron) <= set("0123456789*,-/ LW#ABCDEFGHIJKMNOPQRSTUVWY"):
+        raise ConfigError(f"--cron '{cron}' is not a schedule; expected five fields such as '0 2 * * *'")
+
+
+@contextmanager
+def _api(console: Console) -> Iterator[str]:
+    """Give the address of the configured Prefect API, or of a server that lasts as long as the block."""
+    configured = os.environ.get(API)
+    if configured:
+        yield configured
+        return
+    port = _free_port()
+    url = f"http://{LOOPBACK}:{port}/api"
+    environment = os.environ | {"PREFECT_UI_API_URL": url, API: url}
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
+    # its own process group, so that all of it can be stopped
+    server = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
+        command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        _wait_until_healthy(url, server)
+        console.print(f"started a Prefect server, process {server.pid}", markup=False, highlight=False)
+        yield url
+    finally:
+        _stop(server)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_until_healthy(url: str, server: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_LIMIT
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise MetrofluxError(f"the Prefect server ended at once with code {server.returncode}")
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:  # noqa: S310 - our own http address
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.3)
+    raise MetrofluxError(f"the Prefect server at {url} did not answer within {START_LIMIT:g} s")
+
+
+def _stop(server: "subprocess.Popen[bytes]") -> None:
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, how)
+        try:
+            server.wait(STOP_LIMIT)
+            return
+        except subprocess.TimeoutExpired:
+            continue

@@ -1,0 +1,259 @@
+"""The sections of the configuration about data that come from files: observations and priors."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipelines.fields import InputFile, Instant, Name, Section, Text
+from pipelines.sections import AnySectorError, NotNegative, Positive, Unit
+
+
+class Site(Section):
+    """Where a site is."""
+
+    latitude: float = Field(ge=-90, le=90, description="degrees north")
+    longitude: float = Field(ge=-180, le=360, description="degrees east")
+    inlet: NotNegative | None = Field(default=None, description="inlet above ground, m; none where unknown")
+
+
+class TableSource(Section):
+    """Towers in a CSV or netCDF table; names are columns of the file."""
+
+    reader: Literal["table"] = Field(description="'table', 'icos' or 'columns'")
+    file: InputFile = Field(description="CSV or netCDF file")
+    unit: Unit = Field(description="unit of mole fraction and sd in the file")
+    sites: dict[Text, Site] = Field(description="each site of the file and its place")
+    time: Text = Field(default="time", description="column with the time stamp")
+    mole_fraction: Text = Field(default="mole_fraction", description="column with the mole fraction")
+    site: Text | None = Field(default=None, description="column with the site; none: all rows are one site")
+    latitude: Text | None = Field(default=None, description="column with the latitude, degrees north")
+    longitude: Text | None = Field(default=None, description="column with the longitude, degrees east")
+    inlet: Text | None = Field(default=None, description="column with the inlet height, m")
+    sd: dict[Text, Text] = Field(default={}, description="name of each random error -> column with its sd")
+    n_samples: Text | None = Field(default=None, description="column with the number of samples")
+    flag: Text | None = Field(default=None, description="column with the provider's flag")
+    good_flags: tuple[Text, ...] = Field(default=(), description="values of the flag that are good")
+    zone: Text = Field(default="UTC", description="time zone of the stamps: 'UTC', '+08:00', 'Asia/Shanghai'")
+    time_format: Text | None = Field(
+        default=None, description="strptime format of the stamps; none: ISO 8601"
+    )
+    label: Literal["start", "middle", "end"] = Field(
+        default="start", description="part of the averaging interval that is stamped"
+    )
+    averaging_s: NotNegative = Field(default=3600.0, description="length of the averaging interval, s")
+    missing: tuple[Text, ...] = Field(default=(), description="spellings of a missing value")
+    plausible: tuple[float, float] | None = Field(
+        default=None, description="least and greatest possible value, in `unit`"
+    )
+    scale: Text = Field(default="not stated", description="calibration scale, for example 'WMO CO2 X2019'")
+    separator: Annotated[str, Field(min_length=1, max_length=1)] = Field(
+        default=",", description="field separator of a text file"
+    )
+
+
+class IcosSource(Section):
+    """One ICOS ATC Level 2 file."""
+
+    reader: Literal["icos"] = Field(description="'table', 'icos' or 'columns'")
+    file: InputFile = Field(description="file as downloaded")
+    accept_unknown_scale: bool = Field(
+        default=False, description="use data whose scale the file calls Unknown"
+    )
+
+
+class ColumnSource(Section):
+    """Columns of air seen from above, with averaging kernels; names are columns of the file."""
+
+    reader: Literal["columns"] = Field(description="'table', 'icos' or 'columns'")
+    file: InputFile = Field(description="CSV file")
+    unit: Unit = Field(description="unit of value, uncertainty and bias_sd")
+    site: Text = Field(description="name given to all soundings, for example 'TROPOMI'")
+    value: Text = Field(default="value", description="column with the mole fraction")
+    uncertainty: Text = Field(default="uncertainty", description="column with its standard uncertainty")
+    time: Text = Field(default="time", description="column with the time")
+    latitude: Text = Field(default="latitude_center", description="column with the latitude, degrees north")
+    longitude: Text = Field(default="longitude_center", description="column with the longitude, degrees east")
+    kernel: Text = Field(default="obs_kernel", description="column with the averaging kernel, a list per row")
+    layer_order: Literal["top-first", "surface-first"] = Field(
+        default="top-first", description="order of the kernel's layers in the file"
+    )
+    prior_profile: Text | None = Field(default="ref_profile", description="column with the retrieval's prior")
+    quality: Text | None = Field(default="qa_value", description="column with a quality figure")
+    min_quality: float = Field(default=0.5, description="least quality used, 1")
+    bias_sd: NotNegative = Field(default=0.0, description="sd of an error common to all soundings, in `unit`")
+    duration_s: NotNegative = Field(default=0.0, description="length of one sounding, s")
+    scale: Text = Field(default="not stated", description="calibration scale")
+
+
+Source = Annotated[TableSource | IcosSource | ColumnSource, Field(discriminator="reader")]
+
+
+Key = Literal["site", "species", "inlet", "day", "month"]
+"""What data that share an error may have in common."""
+
+
+class Selection(Section):
+    """Which observations the inversion uses; what is dropped is listed with its reason."""
+
+    start: Instant | None = Field(default=None, description="first instant used, UTC; none: the run's start")
+    end: Instant | None = Field(default=None, description="end of the data used, UTC; none: the run's end")
+    hours: tuple[NotNegative, NotNegative] | None = Field(
+        default=None, description="from and to, local hours of the day, h; [22, 4] goes over midnight"
+    )
+    zone: Text = Field(default="UTC", description="time zone of `hours`: 'UTC', '+08:00', 'Asia/Shanghai'")
+    sites: tuple[Text, ...] = Field(default=(), description="sites used; empty: all")
+    accept_flags: tuple[Text, ...] = Field(default=(), description="flag meanings used beside 'good'")
+
+
+class RandomError(Section):
+    """A random error added to every datum."""
+
+    name: Name = Field(description="the cause, for example 'transport'")
+    sd: Positive = Field(description="standard uncertainty, in `unit`")
+    unit: Unit = Field(description="unit of the sd")
+
+
+class SharedError(Section):
+    """An error with one cause common to many data."""
+
+    name: Name = Field(description="start of its id, for example 'tank'; the group follows")
+    cause: Name = Field(description="line of the uncertainty budget, for example 'calibration'")
+    sd: Positive = Field(description="standard uncertainty, in `unit`")
+    unit: Unit = Field(description="unit of the sd")
+    by: tuple[Key, ...] = Field(
+        default=(), description="what data with the same error share; empty: all data"
+    )
+    traceable_to: Text = Field(
+        default="not stated", description="reference material or certificate it rests on"
+    )
+
+
+class Observations(Section):
+    """Observations: where they are read, which are used, how wrong they may be."""
+
+    sources: tuple[Source, ...] = Field(default=(), description="files; none for a synthetic world")
+    selection: Selection = Field(default=Selection(), description="which observations are used")
+    random: tuple[RandomError, ...] = Field(default=(), description="random errors added to the readers' own")
+    shared: tuple[SharedError, ...] = Field(default=(), description="shared errors added to the readers' own")
+
+
+class BackgroundParameter(Section):
+    """An offset of the background, solved with the fluxes."""
+
+    name: Name = Field(description="start of its id, for example 'offset'; the group follows")
+    sd: Positive = Field(description="prior standard uncertainty, in `unit`")
+    unit: Unit = Field(description="unit of the sd")
+    by: tuple[Key, ...] = Field(
+        default=(), description="one value for each of these; empty: one for all data"
+    )
+
+
+class BackgroundError(Section):
+    """How wrong the background may be."""
+
+    random: NotNegative = Field(default=0.0, description="sd from datum to datum, in `unit`")
+    shared: NotNegative = Field(default=0.0, description="sd common to the data of a group, in `unit`")
+    by: tuple[Key, ...] = Field(default=(), description="what the data of a group share; empty: all data")
+    unit: Unit = Field(description="unit of the sd")
+    traceable_to: Text = Field(default="not stated", description="model or station behind the background")
+
+
+class ConstantBackground(Section):
+    """One mole fraction for all data."""
+
+    kind: Literal["constant"] = Field(description="'constant', 'series' or 'edge_field'")
+    value: Positive = Field(description="mole fraction of the background, in the unit of `error`")
+    error: BackgroundError = Field(description="uncertainty")
+    parameters: tuple[BackgroundParameter, ...] = Field(
+        default=(), description="offsets solved with the fluxes"
+    )
+
+
+class SeriesBackground(Section):
+    """A background for each datum, from a table."""
+
+    kind: Literal["series"] = Field(description="'constant', 'series' or 'edge_field'")
+    series: TableSource = Field(description="table with the background in place of the mole fraction")
+    enhancements: tuple[TableSource, ...] = Field(
+        default=(), description="tables of parts added to it that are not solved for"
+    )
+    error: BackgroundError = Field(description="uncertainty beside what the tables say")
+    parameters: tuple[BackgroundParameter, ...] = Field(
+        default=(), description="offsets solved with the fluxes"
+    )
+
+
+class EdgeBackground(Section):
+    """A field of mole fraction, read where the particles came in."""
+
+    kind: Literal["edge_field"] = Field(description="'constant', 'series' or 'edge_field'")
+    error: BackgroundError = Field(description="uncertainty")
+    parameters: tuple[BackgroundParameter, ...] = Field(
+        default=(), description="offsets solved with the fluxes"
+    )
+
+
+Background = Annotated[ConstantBackground | SeriesBackground | EdgeBackground, Field(discriminator="kind")]
+
+
+class InventoryName(Section):
+    """What the publisher says of an inventory."""
+
+    name: Text = Field(default="not stated", description="name of the inventory")
+    version: Text = Field(default="not stated", description="its version")
+    doi: Text = Field(default="not stated", description="its DOI")
+
+
+class CFPrior(Section):
+    """A gridded inventory in a CF file."""
+
+    reader: Literal["cf"] = Field(description="'cf', 'openmethane' or 'regional'")
+    file: InputFile = Field(description="netCDF file")
+    sectors: dict[Text, Text] = Field(min_length=1, description="sector -> variable of the file")
+    units: Text | None = Field(default=None, description="unit of the fluxes; none: as the file says")
+    carbon_mass: bool = Field(default=False, description="masses are of carbon, not of the species")
+    downward: tuple[Text, ...] = Field(default=(), description="sectors whose file counts uptake positive")
+    per_projected_area: bool = Field(default=False, description="fluxes are per dx dy of the projection")
+    broadcast_time: bool = Field(default=False, description="use the file's mean for every flux interval")
+    outside_is_zero: bool = Field(
+        default=False, description="cells that the file does not cover have no flux"
+    )
+    missing_is_zero: bool = Field(default=False, description="missing values mean no flux")
+    inventory: InventoryName = Field(default=InventoryName(), description="where the numbers come from")
+
+
+class OpenMethanePrior(Section):
+    """The sectors of an Open Methane prior file."""
+
+    reader: Literal["openmethane"] = Field(description="'cf', 'openmethane' or 'regional'")
+    file: InputFile = Field(description="netCDF file")
+
+
+class RegionalPrior(Section):
+    """A prior by region and month, to go with the responses of another model."""
+
+    reader: Literal["regional"] = Field(description="'cf', 'openmethane' or 'regional'")
+    file: InputFile = Field(description="netCDF file")
+    sector: Text = Field(description="name of its one sector")
+    emission: Text = Field(description="variable (region, time) with the emission, such as Tg CO2 yr-1")
+    emission_sd: Text = Field(description="variable with its standard uncertainty")
+    area: Text = Field(description="variable (region) with the area")
+    area_units: Literal["m2", "km2"] | None = Field(default=None, description="unit of the area, if unsaid")
+    region: Text = Field(default="region", description="dimension of regions")
+    time: Text = Field(default="time", description="dimension of times")
+    carbon_mass: bool = Field(default=False, description="masses are of carbon, not of the species")
+    inventory: InventoryName = Field(default=InventoryName(), description="where the numbers come from")
+
+
+Inventory = Annotated[CFPrior | OpenMethanePrior | RegionalPrior, Field(discriminator="reader")]
+
+
+class Prior(Section):
+    """What is believed before any observation, and how far it is believed."""
+
+    inventory: Inventory | None = Field(
+        default=None, description="where fluxes come from; none for a synthetic world"
+    )
+    errors: dict[Text, AnySectorError] = Field(
+        min_length=1, description="uncertainty by sector; 'default' for all not named"
+    )

@@ -1,0 +1,134 @@
+"""The order of the stages, as data: which stages make up a run follows from where its inputs come from."""
+
+from pathlib import Path
+
+from inversion.solution import Solution
+from pipelines import inputs, model, results
+from pipelines.config import Config
+from pipelines.engine import Stage
+from pipelines.store import CODECS, Codec
+
+
+def _save_solution(value: Solution, path: Path) -> None:
+    value.save(path)
+
+
+SOLUTION = Codec(".solution", lambda value: isinstance(value, Solution), _save_solution, Solution.load)
+"""How a solution is kept."""
+
+STORED = (SOLUTION, *CODECS)
+
+CHOOSE = Stage(
+    "selection", inputs.choose, ("selected", "dropped"), ("data",),
+    ("observations.selection", "observations.random", "observations.shared", "run"),
+)  # fmt: skip
+PRIOR = Stage("prior", inputs.add_prior_error, ("prior",), ("inventory",), ("prior.errors",))
+
+WORLD = (
+    Stage(
+        "world", inputs.build_world,
+        ("grid", "met", "inventory", "truth", "data", "background_field", "true_background_field",
+         "outlines", "sites"),
+        sections=("world", "run"),
+    ),
+    CHOOSE,
+    PRIOR,
+)  # fmt: skip
+
+DATA = Stage("observations", inputs.read_data, ("data", "sites"), (), ("observations.sources", "run"))
+OBSERVE = Stage("data", inputs.observe, ("observations",), ("selected",))
+OUTLINES = Stage("outlines", inputs.read_outlines, ("outlines",), (), ("regions",))
+
+GRIDS = {
+    "explicit": (
+        Stage("grid", inputs.lay_grid, ("grid",), (), ("grid",)),
+        Stage("inventory", inputs.read_inventory_on_the_grid, ("inventory",), ("grid",),
+              ("prior.inventory", "run")),
+    ),
+    "borrowed": (
+        Stage("inventory", inputs.read_inventory_on_its_grid, ("inventory",), (),
+              ("prior.inventory", "run")),
+        Stage("grid", inputs.borrow_grid, ("grid",), ("inventory",)),
+    ),
+    "regions": (
+        Stage("inventory", inputs.read_inventory_on_its_grid, ("inventory",), (),
+              ("prior.inventory", "run")),
+    ),
+}  # fmt: skip
+
+MET = Stage("met", inputs.read_met, ("met",), ("grid",), ("met",))
+
+PARTICLES = (
+    Stage("receptors", model.place_receptors, ("receptors",), ("selected", "met"), ("transport",)),
+    Stage("footprints", model.trace, ("footprints",), ("receptors", "met", "grid"), ("transport",)),
+    Stage("jacobian", model.sum_footprints, ("jacobian",), ("footprints",), ("transport", "run")),
+)
+RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
+
+BACKGROUNDS = {
+    "constant": Stage(
+        "background", model.constant_background, ("background",), ("selected",), ("background",)
+    ),
+    "series": Stage(
+        "background", model.series_background, ("background",), ("selected",), ("background", "run")
+    ),
+    "edge_field": Stage(
+        "background", model.edge_background, ("background",), ("selected", "footprints", "background_field"),
+        ("background",),
+    ),
+}  # fmt: skip
+
+SIMULATE = (
+    Stage("true footprints", model.trace_truth, ("true_footprints",), ("selected", "met", "grid"),
+          ("transport", "world.truth_seed")),
+    Stage("simulation", model.simulate_data, ("observations",),
+          ("selected", "true_footprints", "true_background_field", "truth", "prior"),
+          ("world", "run", "transport", "prior.errors")),
+)  # fmt: skip
+
+SOLVE = (
+    Stage("inversion", model.invert, ("solution",), ("observations", "background", "jacobian", "prior"),
+          ("prior.errors", "background.parameters", "inversion")),
+    Stage("evaluation", model.evaluate, ("posterior", "diagnostics"), ("solution",)),
+)  # fmt: skip
+
+
+def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
+    """Return the last stages; what there is to show differs, how it is shown does not."""
+    seen = ("footprints",) * footprints
+    true = ("truth",) * truth
+    areas = ("grid",) * grid
+    shown = (
+        "solution",
+        "posterior",
+        "diagnostics",
+        "totals",
+        "regions",
+        "reasons",
+        "dropped",
+        "sites",
+        "outlines",
+    )
+    return (
+        Stage("totals", results.total, ("totals", "regions"), ("solution", "posterior", "outlines", *areas),
+              ("run", "products.periods")),
+        Stage("gate", results.judge_run, ("reasons",), ("diagnostics", *seen), ("gate",)),
+        Stage("summary", results.summarise, ("summary",), ("totals", "regions", "diagnostics", *true),
+              ("run",)),
+        Stage("products", results.draw, ("products",), (*shown, *seen, *true), ("run", "products"),
+              stamped=True),
+    )  # fmt: skip
+
+
+def plan(config: Config) -> tuple[Stage, ...]:
+    """Return the stages of a run in their order."""
+    background = BACKGROUNDS[config.background.kind]
+    grid = GRIDS[config.grid_kind]
+    return {
+        "a world": (*WORLD, *PARTICLES, background, *SIMULATE, *SOLVE,
+                    *_results(footprints=True, truth=True, grid=True)),
+        "files": (DATA, *grid, MET, OUTLINES, CHOOSE, OBSERVE, PRIOR, *PARTICLES, background, *SOLVE,
+                  *_results(footprints=True, truth=False, grid=True)),
+        "responses": (DATA, *grid, OUTLINES, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *SOLVE,
+                      *_results(footprints=False, truth=False, grid=False)),
+    }[config.origin]  # fmt: skip

@@ -1,0 +1,199 @@
+"""Footprints of receptors: backward particles, residence near the ground, end points, Monte-Carlo error."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from metroflux import schema
+from metroflux.errors import ConfigError
+from metroflux.grid import Grid
+from metroflux.parallel import Mapper, serial
+from transport.kernels.march import ALIVE, EDGES, Rules, Target
+from transport.met import check_axes, check_coverage, check_same_crs
+from transport.particles import HOUR, Flight, MetTimes, fly, release
+
+Arrays = dict[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class FootprintSettings:
+    """How footprints are computed.
+
+    estimator : "growing" layer, or "half" the mixing height as STILT does (Lin et al. 2003)
+    batch : receptors marched together; changes memory and speed, never a bit of the result
+    early_step, late_step : time step over the Lagrangian time scale, before and after `change_hours` of age
+    """
+
+    estimator: Literal["growing", "half"] = "growing"
+    batch: int = 32
+    early_step: float = 0.1
+    late_step: float = 0.2
+    change_hours: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.estimator not in ("growing", "half"):
+            raise ConfigError(f"footprints: estimator '{self.estimator}'; expected 'growing' or 'half'")
+        if self.batch < 1:
+            raise ConfigError(f"footprints: batch = {self.batch}; expected at least 1")
+        if not (0 < self.early_step <= 0.5 and 0 < self.late_step <= 0.5 and self.change_hours >= 0):
+            raise ConfigError(
+                f"footprints: steps {self.early_step}, {self.late_step} after {self.change_hours} h; "
+                "expected 0 < step <= 0.5 Lagrangian time scales, hours >= 0"
+            )
+
+    def rules(self) -> Rules:
+        """Return the settings as the kernel takes them."""
+        half = int(self.estimator == "half")
+        return Rules(self.early_step, self.late_step, 3600.0 * self.change_hours, half)
+
+
+@dataclass(frozen=True)
+class _Common:
+    """What every batch needs: sent to a worker once."""
+
+    met: xr.Dataset
+    receptors: xr.Dataset
+    grid: Grid
+    settings: FootprintSettings
+    lags: int
+
+
+def compute_footprints(
+    met: xr.Dataset, receptors: xr.Dataset, grid: Grid, settings: FootprintSettings, mapper: Mapper = serial
+) -> xr.Dataset:
+    """Return the footprints of all receptors on the flux grid.
+
+    Receptors are batched in order of time, so that a batch reads few met times; a lazily opened cube is
+    read where the batch runs. Receptors with the same id are computed once.
+
+    Returns
+    -------
+    Dataset `footprints`, with `off_grid` (receptor) as well: the sensitivity beside the flux grid.
+
+    Raises
+    ------
+    DataError
+        If a receptor lies outside the met's area, height or period (all are listed), the projections
+        differ, or a met field cannot be used.
+    """
+    schema.check(receptors, "receptors")
+    check_axes(met)
+    check_same_crs(met, grid.crs)
+    check_coverage(met, receptors)
+    _, first, inverse = np.unique(receptors.receptor.values, return_index=True, return_inverse=True)
+    unique = receptors.isel(receptor=first)
+    order = np.argsort(unique.time.values, kind="stable")
+    batches = [order[i : i + settings.batch] for i in range(0, order.size, settings.batch)]
+    common = _Common(met, unique, grid, settings, lag_count(receptors))
+    parts = list(mapper(_batch, common, batches))
+    back = np.argsort(order, kind="stable")[inverse]
+    arrays = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
+    return schema.check(_dataset(arrays, receptors, grid), "footprints")
+
+
+def lag_count(receptors: xr.Dataset) -> int:
+    """Return how many clock hours the longest flight touches."""
+    end = receptors.time.values.astype("datetime64[ns]").astype(np.int64)
+    start = end - np.round(receptors.hours.values * HOUR).astype(np.int64)
+    return int(np.max(-(-end // HOUR) - start // HOUR))
+
+
+def _batch(common: _Common, rows: npt.NDArray[np.intp]) -> Arrays:
+    """Return the arrays of one batch of receptors, first axis receptor."""
+    receptors = common.receptors.isel(receptor=rows)
+    flight, grid, n = release(receptors), common.grid, rows.size
+    target = Target(
+        foot=np.zeros((n, common.lags, *grid.shape)),
+        off_grid=np.zeros(n),
+        lag=np.zeros(n, dtype=np.int64),
+        origin=np.array([grid.west, grid.south]),
+        step=np.array([grid.dx, grid.dy]),
+    )
+    if flight.released.size:
+        fly(flight, MetTimes(common.met), target, common.settings.rules())
+    arrays: Arrays = {"foot": target.foot.astype(np.float32), "off_grid": target.off_grid}
+    arrays |= _ends(flight, receptors, int(common.receptors.particles.max()))
+    arrays |= _statistics(flight, receptors)
+    total = target.foot.sum(axis=(1, 2, 3))
+    arrays["reason"] = np.array([
+        "ok" if total[r] > 0 else _reason(receptors, r, float(target.off_grid[r]), arrays["outside"][r])
+        for r in range(n)
+    ], dtype="<U96")  # fmt: skip
+    return arrays
+
+
+def _ends(flight: Flight, receptors: xr.Dataset, width: int) -> Arrays:
+    """Return where and when each particle's flight ended, NaN beyond a receptor's particles."""
+    p = flight.particles
+    time = receptors.time.values.astype("datetime64[ns]").astype(np.int64)[p.receptor]
+    ended = (time - flight.released) / HOUR + p.age / 3600.0
+    ends = {}
+    for name, values in (("end_x", p.x), ("end_y", p.y), ("end_height", p.z), ("end_hours", ended)):
+        ends[name] = np.full((receptors.sizes["receptor"], width), np.nan, dtype=np.float32)
+        ends[name][p.receptor, p.number] = values
+    return dict(ends)
+
+
+def _statistics(flight: Flight, receptors: xr.Dataset) -> Arrays:
+    """Return the share of particles lost over each edge and the standard uncertainty of the sum.
+
+    Particles of one point are independent draws: the variance of their sum is n times their variance.
+    """
+    p, n, width = flight.particles, receptors.sizes["receptor"], receptors.sizes["point"]
+    count = np.maximum(np.bincount(p.receptor, minlength=n), 1)
+    lost = [np.bincount(p.receptor, p.status == ALIVE + 1 + e, n) / count for e in range(len(EDGES))]
+    point = p.receptor * width + flight.point
+    size = np.bincount(point, minlength=n * width).astype(np.float64)
+    mean = np.bincount(point, p.deposited, n * width) / np.maximum(size, 1.0)
+    squares = np.bincount(point, (p.deposited - mean[point]) ** 2, n * width)
+    variance = (squares * size / np.maximum(size - 1.0, 1.0)).reshape(n, width).sum(axis=1)
+    return {"outside": np.stack(lost, axis=1), "foot_sum_sd": np.sqrt(variance)}
+
+
+def _reason(receptors: xr.Dataset, r: int, off_grid: float, outside: npt.NDArray[np.float64]) -> str:
+    """Return why a footprint is empty."""
+    if not np.any(receptors.weight.values[r] != 0):
+        return "no release point: every layer lies above the met cube or the stated top"
+    if off_grid > 0:
+        return "all of its sensitivity falls beside the flux grid"
+    if outside.sum() > 0.999:
+        return (
+            f"all particles left the met domain ({EDGES[int(np.argmax(outside))]}) before nearing the ground"
+        )
+    return f"no particle came near the ground within {float(receptors.hours[r]):g} h"
+
+
+def _dataset(arrays: Arrays, receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
+    """Return the footprints dataset of the collected arrays."""
+    mapped = {"grid_mapping": "spatial_ref"}
+    sensitivity, length = {"units": "m2 s mol-1"}, {"units": "m"}
+    end = ("receptor", "particle")
+    foot = {"long_name": "mole fraction per surface flux in one clock hour", **sensitivity, **mapped}
+    beside = {"long_name": "summed footprint beside the flux grid", **sensitivity}
+    outside = {"units": "1", "long_name": "share of particles lost over each edge of the met domain"}
+    spread = {"long_name": "Monte-Carlo standard uncertainty of the summed footprint", **sensitivity}
+    height = {"long_name": "height above ground where the particle's flight ended", **length}
+    hours = {"units": "h", "long_name": "hours before `time` when the flight ended"}
+    lag = {"units": "h", "long_name": "full hours before `time` rounded up to the hour"}
+    data = {
+        "foot": (("receptor", "lag", "y", "x"), arrays["foot"], foot),
+        "off_grid": ("receptor", arrays["off_grid"], beside),
+        "outside": (("receptor", "edge"), arrays["outside"], outside),
+        "foot_sum_sd": ("receptor", arrays["foot_sum_sd"], spread),
+        "reason": ("receptor", arrays["reason"], {"long_name": "'ok', or why the footprint is empty"}),
+        "end_x": (end, arrays["end_x"], {"long_name": "easting of the end point", **length}),
+        "end_y": (end, arrays["end_y"], {"long_name": "northing of the end point", **length}),
+        "end_height": (end, arrays["end_height"], height),
+        "end_hours": (end, arrays["end_hours"], hours),
+    }
+    ds = xr.Dataset(data, coords=grid.coords().coords)
+    return ds.assign_coords(
+        receptor=("receptor", receptors.receptor.values),
+        datum_id=("receptor", receptors.datum_id.values),
+        time=("receptor", receptors.time.values.astype("datetime64[ns]")),
+        lag=("lag", np.arange(arrays["foot"].shape[1], dtype=np.int64), lag),
+        edge=("edge", np.array(EDGES)),
+    )

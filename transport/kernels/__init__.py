@@ -1,0 +1,1 @@
+"""Compiled particle kernels (numpy and numba only): random numbers, turbulence, met lookup, the march."""

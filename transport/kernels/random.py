@@ -1,0 +1,54 @@
+"""Counter-based random numbers: a draw depends on its key and counter only, never on what ran before."""
+
+import math
+
+import numpy as np
+from numba import njit
+
+Word = np.uint64
+
+_MULTIPLIER_0 = np.uint64(0xD2511F53)
+_MULTIPLIER_1 = np.uint64(0xCD9E8D57)
+_WEYL_0 = np.uint64(0x9E3779B9)
+_WEYL_1 = np.uint64(0xBB67AE85)
+_LOW = np.uint64(0xFFFFFFFF)
+_WORD = np.uint64(32)
+_ROUNDS = 10
+_UNIT = 2.0**-32
+_TWO_PI = 2.0 * math.pi
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[Word, Word, Word, Word]:
+    """Return four random 32-bit words (in uint64) of a counter and a key.
+
+    Philox4x32-10, Salmon et al. 2011 (SC11, "Parallel random numbers: as easy as 1, 2, 3"). All arguments
+    are uint64 holding 32 bits.
+    """
+    for _ in range(_ROUNDS):
+        p0 = _MULTIPLIER_0 * c0
+        p1 = _MULTIPLIER_1 * c2
+        c0 = (p1 >> _WORD) ^ c1 ^ k0
+        c1 = p1 & _LOW
+        c2 = (p0 >> _WORD) ^ c3 ^ k1
+        c3 = p0 & _LOW
+        k0 = (k0 + _WEYL_0) & _LOW
+        k1 = (k1 + _WEYL_1) & _LOW
+    return c0, c1, c2, c3
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def normals(seed: int, particle: int, step: int) -> tuple[float, float, float]:
+    """Return three standard normal numbers of a particle's step (Box & Muller 1958).
+
+    seed : int64, key of the receptor
+    particle, step : int64, counter, both below 2^32
+    """
+    key = np.uint64(seed)
+    zero = np.uint64(0)
+    a, b, c, d = philox(np.uint64(step), np.uint64(particle), zero, zero, key & _LOW, key >> _WORD)
+    # the half keeps the logarithm's argument above zero
+    radius = math.sqrt(-2.0 * math.log((float(a) + 0.5) * _UNIT))
+    angle = _TWO_PI * (float(b) + 0.5) * _UNIT
+    other = math.sqrt(-2.0 * math.log((float(c) + 0.5) * _UNIT))
+    return radius * math.cos(angle), radius * math.sin(angle), other * math.cos(_TWO_PI * float(d) * _UNIT)
