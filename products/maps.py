@@ -25,6 +25,7 @@ from products.show import flux_unit, symbol
 Floats = npt.NDArray[np.float64]
 
 INK = "#1d2733"
+_SIMPLER = 0.01  # cells: districts share edges, which must stay on one another
 _MARKERS = {"tower": "^", "lidar": "D", "column": "o"}
 _WORDS = {"tower": "tower", "lidar": "lidar", "column": "column"}
 
@@ -34,6 +35,7 @@ class Layer:
     """One quantity to draw.
 
     values : shape (y, x), in the unit of `label`
+    note : the line under the title; {days} is put in
     low, high : ends of the colour bar; values beyond are drawn in the end colour and the bar gets an arrow
     """
 
@@ -44,6 +46,7 @@ class Layer:
     colours: ListedColormap
     low: float
     high: float
+    note: str = "Mean of {days}, sum of all sectors"
 
 
 def draw_maps(
@@ -73,9 +76,9 @@ def draw_maps(
     if footprint_sum is not None:
         layers.append(_footprint_layer(footprint_sum))
     grid = Grid.from_dataset(one)
-    span = _span(one)
+    days = _days(one)
     return [
-        _save(_figure(layer, grid, span, sites, outlines), out_dir / f"{layer.name}.png") for layer in layers
+        _save(_figure(layer, grid, days, sites, outlines), out_dir / f"{layer.name}.png") for layer in layers
     ]
 
 
@@ -141,11 +144,12 @@ def _footprint_layer(footprint_sum: xr.DataArray) -> Layer:
         colours.information(),
         high - 4,
         high,
+        "All observations used, {days}",
     )
 
 
 def _figure(
-    layer: Layer, grid: Grid, span: str, sites: Sequence[Site], outlines: Sequence[Outline]
+    layer: Layer, grid: Grid, days: str, sites: Sequence[Site], outlines: Sequence[Outline]
 ) -> Figure:
     west, east = grid.x_edges[[0, -1]]
     south, north = grid.y_edges[[0, -1]]
@@ -169,7 +173,7 @@ def _figure(
     bar.ax.tick_params(labelsize=8.5, color=INK, labelcolor=INK)
     bar.outline.set_linewidth(0.5)
     axes.set_title(layer.title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=22)
-    axes.text(0, 1.018, span, transform=axes.transAxes, fontsize=9, color="#5b6673")
+    axes.text(0, 1.018, layer.note.format(days=days), transform=axes.transAxes, fontsize=9, color="#5b6673")
     return figure
 
 
@@ -185,7 +189,7 @@ def _projection(grid: Grid) -> Any:
 
 def _draw_outlines(axes: Any, outlines: Sequence[Outline], grid: Grid) -> None:
     for outline in outlines:
-        for ring in project(outline.rings, grid, 0.1 * grid.dx):
+        for ring in project(outline.rings, grid, _SIMPLER * grid.dx):
             axes.plot(ring[:, 0], ring[:, 1], color="white", linewidth=1.6, alpha=0.55, zorder=3)
             axes.plot(ring[:, 0], ring[:, 1], color="#3c4856", linewidth=0.6, zorder=3.1)
 
@@ -199,11 +203,12 @@ def _draw_sites(axes: Any, sites: Sequence[Site], grid: Grid) -> None:
     for kind in sorted({(s.kind, s.withheld) for s, _, _ in inside}):
         at = np.array([(x, y) for s, x, y in inside if (s.kind, s.withheld) == kind])
         face = "white" if kind[1] else "#14a0b8"
+        axes.scatter(at[:, 0], at[:, 1], marker=_MARKERS[kind[0]], s=105, color="white", zorder=4.9)
         axes.scatter(
             at[:, 0],
             at[:, 1],
             marker=_MARKERS[kind[0]],
-            s=46,
+            s=50,
             facecolor=face,
             edgecolor=INK,
             linewidth=0.9,
@@ -271,9 +276,9 @@ def _extend(layer: Layer) -> str:
     ]
 
 
-def _span(one: xr.Dataset) -> str:
+def _days(one: xr.Dataset) -> str:
     start, end = (pd.Timestamp(v) for v in one["period_bounds"].values)
-    return f"Mean of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, sum of all sectors"
+    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
 
 
 def _save(figure: Figure, path: Path) -> Path:

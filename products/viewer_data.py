@@ -82,7 +82,7 @@ def drawing(
             "name": outline.name,
             "place": list(names).index(outline.name) if outline.name in names else -1,
             "rings": [
-                _short(_in_cells(ring, grid), 3) for ring in project(outline.rings, grid, 0.05 * grid.dx)
+                _short(_in_cells(ring, grid), 3) for ring in project(outline.rings, grid, 0.01 * grid.dx)
             ],
         }
         for outline in outlines

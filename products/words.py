@@ -74,7 +74,7 @@ def readiness(totals: xr.Dataset) -> dict[str, str]:
     if said.size:
         verb = "differs" if clear == 1 else "differ"
         english += f" Of {said.size} places, {clear or 'none'} {verb} clearly from the inventory"
-        english += f"; about {blind} of them the observations say nothing." if blind else "."
+        english += f"; on {blind} of them the observations tell nothing new." if blind else "."
         chinese += f"{said.size} 处中，{clear} 处与清单明显不同，"
         chinese += f"{blind} 处观测没有提供信息。"
     return {"en": english, "zh": chinese}

@@ -27,8 +27,14 @@ def test_spans_of_time_are_said_as_people_say_them(start, end, english, chinese)
 
 
 @pytest.mark.parametrize(
-    ("value", "sd", "said"), [(43.5678, 1.23, "43.6"), (-0.0123, 0.0034, "−0.0123"), (1234567.0, 45678.0, "1,235,000"), (5.0, 0.0, "5.000")]
-)  # fmt: skip
+    ("value", "sd", "said"),
+    [
+        (43.5678, 1.23, "43.6"),
+        (-0.0123, 0.0034, "−0.0123"),
+        (1234567.0, 45678.0, "1,235,000"),
+        (5.0, 0.0, "5.000"),
+    ],
+)
 def test_the_last_digit_is_the_second_of_the_uncertainty(value, sd, said):
     assert rounded(value, sd) == said
 
