@@ -11,7 +11,13 @@ from matplotlib.colors import ListedColormap
 Floats = npt.NDArray[np.float64]
 
 # OKLab (lightness, green-red, blue-yellow)
-_SEQUENTIAL = ((0.985, 0.000, 0.012), (0.86, 0.035, 0.105), (0.68, 0.120, 0.095), (0.46, 0.130, 0.010), (0.23, 0.045, -0.060))
+_SEQUENTIAL = (
+    (0.985, 0.000, 0.012),
+    (0.86, 0.035, 0.105),
+    (0.68, 0.120, 0.095),
+    (0.46, 0.130, 0.010),
+    (0.23, 0.045, -0.060),
+)
 _BELOW = ((0.34, -0.030, -0.110), (0.62, -0.045, -0.085), (0.97, 0.0, 0.0))
 _ABOVE = ((0.97, 0.0, 0.0), (0.62, 0.115, 0.080), (0.34, 0.095, 0.050))
 _INFORMATION = ((0.975, 0.0, 0.004), (0.78, -0.070, 0.030), (0.56, -0.080, -0.020), (0.30, -0.025, -0.070))
@@ -19,10 +25,21 @@ _DOUBT = ((0.985, 0.0, 0.003), (0.80, 0.008, -0.050), (0.58, 0.040, -0.105), (0.
 
 
 def oklab_to_srgb(lab: Floats) -> Floats:
-    """Return sRGB (0-1) of OKLab colours, shape (n, 3); colours outside sRGB are an error of the table above."""
-    to_lms = np.array([[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.2914855480]])
-    to_rgb = np.array([[4.0767416621, -3.3077115913, 0.2309699292], [-1.2684380046, 2.6097574011, -0.3413193965],
-                       [-0.0041960863, -0.7034186147, 1.7076147010]])  # fmt: skip
+    """Return sRGB (0-1) of OKLab colours, shape (n, 3); one outside sRGB is an error of the tables above."""
+    to_lms = np.array(
+        [
+            [1, 0.3963377774, 0.2158037573],
+            [1, -0.1055613458, -0.0638541728],
+            [1, -0.0894841775, -1.2914855480],
+        ]
+    )
+    to_rgb = np.array(
+        [
+            [4.0767416621, -3.3077115913, 0.2309699292],
+            [-1.2684380046, 2.6097574011, -0.3413193965],
+            [-0.0041960863, -0.7034186147, 1.7076147010],
+        ]
+    )
     linear = ((lab @ to_lms.T) ** 3) @ to_rgb.T
     if linear.min() < -0.01 or linear.max() > 1.01:
         raise ValueError(f"colour outside sRGB: linear values {linear.min():.3f} to {linear.max():.3f}")

@@ -11,11 +11,11 @@ from metroflux import schema
 from metroflux.errors import SchemaError
 
 _SUMMARY = {
-    "posterior": "Surface flux by sector and time before and after an atmospheric inversion, with standard uncertainties.",
-    "prior": "Surface flux by sector and time of an inventory on the inversion grid, with standard uncertainties.",
-    "diagnostics": "Observed and modelled mole fractions of an atmospheric inversion and the statistics of their fit.",
-    "totals": "Emission by region, sector and period before and after an atmospheric inversion, with covariances.",
-    "observations": "Mole fractions used in an atmospheric inversion, with the components of their uncertainty.",
+    "posterior": "Surface flux by sector and time before and after an inversion, with uncertainties.",
+    "prior": "Surface flux by sector and time of an inventory on the inversion grid, with uncertainties.",
+    "diagnostics": "Observed and modelled mole fractions of an inversion and the statistics of their fit.",
+    "totals": "Emission by region, sector and period before and after an inversion, with covariances.",
+    "observations": "Mole fractions used in an inversion, with the components of their uncertainty.",
     "footprints": "Sensitivity of mole fractions to surface fluxes, by backward particle dispersion.",
 }
 _KEYWORDS = "greenhouse gas, emission, atmospheric inversion, uncertainty"
@@ -89,7 +89,9 @@ def _with_discovery(ds: xr.Dataset, name: str) -> xr.Dataset:
         for axis, text in (("lat", "lat"), ("lon", "lon")):
             found[f"geospatial_{text}_min"] = float(ds[axis].min())
             found[f"geospatial_{text}_max"] = float(ds[axis].max())
-    bounds = next((ds[b] for b in ("flux_time_bounds", "period_bounds", "time_bounds") if b in ds.variables), None)
+    bounds = next(
+        (ds[b] for b in ("flux_time_bounds", "period_bounds", "time_bounds") if b in ds.variables), None
+    )
     if bounds is not None:
         found["time_coverage_start"] = f"{bounds.values.min().astype('datetime64[s]')}Z"
         found["time_coverage_end"] = f"{bounds.values.max().astype('datetime64[s]')}Z"
@@ -102,12 +104,17 @@ def _with_cf(ds: xr.Dataset) -> xr.Dataset:
     for name in map(str, out.variables):
         variable = out[name].variable
         if variable.dtype.kind == "M" and not name.endswith("_bounds"):
-            out[name].attrs = {"standard_name": "time", "long_name": "time, UTC, start of the interval"} | out[name].attrs
+            out[name].attrs = {
+                "standard_name": "time",
+                "long_name": "time, UTC, start of the interval",
+            } | out[name].attrs
             if variable.dims == (name,):
                 out[name].attrs.setdefault("axis", "T")
             if f"{name}_bounds" in out.variables:
                 out[name].attrs.setdefault("bounds", f"{name}_bounds")
-        elif "spatial_ref" in out.variables and {"y", "x"} <= set(variable.dims) and name not in ("lat", "lon"):
+        elif (
+            "spatial_ref" in out.variables and {"y", "x"} <= set(variable.dims) and name not in ("lat", "lon")
+        ):
             out[name].attrs.setdefault("grid_mapping", "spatial_ref")
     for name in map(str, out.data_vars):
         out[name].attrs.setdefault("coverage_content_type", _content(name))

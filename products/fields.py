@@ -46,8 +46,8 @@ def step_fields(solution: Solution, mapper: Mapper = serial) -> xr.Dataset:
 
     Returns
     -------
-    prior, prior_sd, posterior, posterior_sd with dims (period, sector, *space), period_bounds; the last sector
-    is "total". `species` is among the attributes.
+    prior, prior_sd, posterior, posterior_sd with dims (period, sector, *space), and period_bounds; the last
+    sector is "total". `species` is among the attributes.
     """
     problem = solution.problem
     n, _, times, cells = problem.shape

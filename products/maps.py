@@ -25,6 +25,7 @@ from products.show import flux_unit, symbol
 Floats = npt.NDArray[np.float64]
 
 INK = "#1d2733"
+_SIMPLER = 0.01  # cells: districts share edges, which must stay on one another
 _MARKERS = {"tower": "^", "lidar": "D", "column": "o"}
 _WORDS = {"tower": "tower", "lidar": "lidar", "column": "column"}
 
@@ -34,6 +35,7 @@ class Layer:
     """One quantity to draw.
 
     values : shape (y, x), in the unit of `label`
+    note : the line under the title; {days} is put in
     low, high : ends of the colour bar; values beyond are drawn in the end colour and the bar gets an arrow
     """
 
@@ -44,6 +46,7 @@ class Layer:
     colours: ListedColormap
     low: float
     high: float
+    note: str = "Mean of {days}, sum of all sectors"
 
 
 def draw_maps(
@@ -73,8 +76,10 @@ def draw_maps(
     if footprint_sum is not None:
         layers.append(_footprint_layer(footprint_sum))
     grid = Grid.from_dataset(one)
-    span = _span(one)
-    return [_save(_figure(layer, grid, span, sites, outlines), out_dir / f"{layer.name}.png") for layer in layers]
+    days = _days(one)
+    return [
+        _save(_figure(layer, grid, days, sites, outlines), out_dir / f"{layer.name}.png") for layer in layers
+    ]
 
 
 def _layers(one: xr.Dataset) -> list[Layer]:
@@ -89,26 +94,62 @@ def _layers(one: xr.Dataset) -> list[Layer]:
     flux = f"{gas} flux, {unit.typeset}"
     return [
         Layer("prior", f"{gas} emission before the observations (prior)", prior, flux, palette, low, top),
-        Layer("posterior", f"{gas} emission after the observations (posterior)", posterior, flux, palette, low, top),
-        Layer("change", f"What the observations changed in {gas}", change, f"posterior − prior, {unit.typeset}",
-              colours.diverging(), -swing, swing),
-        Layer("posterior_sd", f"Standard uncertainty of the posterior {gas} flux", sd,
-              f"standard uncertainty (1σ), {unit.typeset}", colours.doubt(), 0.0, _top(sd)),
-        Layer("uncertainty_reduction", "How much the observations narrowed the uncertainty",
-              100 * uncertainty_reduction(one).values, "uncertainty reduction, 1 − sd / prior sd, %",
-              colours.information(), 0.0, _percent_top(100 * uncertainty_reduction(one).values)),
-    ]  # fmt: skip
+        Layer(
+            "posterior",
+            f"{gas} emission after the observations (posterior)",
+            posterior,
+            flux,
+            palette,
+            low,
+            top,
+        ),
+        Layer(
+            "change",
+            f"What the observations changed in {gas}",
+            change,
+            f"posterior − prior, {unit.typeset}",
+            colours.diverging(),
+            -swing,
+            swing,
+        ),
+        Layer(
+            "posterior_sd",
+            f"Standard uncertainty of the posterior {gas} flux",
+            sd,
+            f"standard uncertainty (1σ), {unit.typeset}",
+            colours.doubt(),
+            0.0,
+            _top(sd),
+        ),
+        Layer(
+            "uncertainty_reduction",
+            "How much the observations narrowed the uncertainty",
+            100 * uncertainty_reduction(one).values,
+            "uncertainty reduction, 1 − sd / prior sd, %",
+            colours.information(),
+            0.0,
+            _percent_top(100 * uncertainty_reduction(one).values),
+        ),
+    ]
 
 
 def _footprint_layer(footprint_sum: xr.DataArray) -> Layer:
     values = np.log10(np.maximum(footprint_sum.values.astype(np.float64), 1e-12))
     high = float(np.ceil(values.max()))
-    return Layer("footprint_sum", "Where the observations look (sum of all footprints)", values,
-                 "log₁₀ of footprint sum / (m² s mol⁻¹)", colours.information(), high - 4, high)  # fmt: skip
+    return Layer(
+        "footprint_sum",
+        "Where the observations look (sum of all footprints)",
+        values,
+        "log₁₀ of footprint sum / (m² s mol⁻¹)",
+        colours.information(),
+        high - 4,
+        high,
+        "All observations used, {days}",
+    )
 
 
 def _figure(
-    layer: Layer, grid: Grid, span: str, sites: Sequence[Site], outlines: Sequence[Outline]
+    layer: Layer, grid: Grid, days: str, sites: Sequence[Site], outlines: Sequence[Outline]
 ) -> Figure:
     west, east = grid.x_edges[[0, -1]]
     south, north = grid.y_edges[[0, -1]]
@@ -117,9 +158,13 @@ def _figure(
     axes = figure.add_subplot(projection=_projection(grid))
     axes.set_extent((west, east, south, north), crs=axes.projection)
     drawn = axes.pcolormesh(
-        grid.x_edges, grid.y_edges, layer.values, cmap=layer.colours, norm=Normalize(layer.low, layer.high),
+        grid.x_edges,
+        grid.y_edges,
+        layer.values,
+        cmap=layer.colours,
+        norm=Normalize(layer.low, layer.high),
         rasterized=True,
-    )  # fmt: skip
+    )
     _draw_outlines(axes, outlines, grid)
     _draw_sites(axes, sites, grid)
     _frame(axes, grid)
@@ -128,7 +173,7 @@ def _figure(
     bar.ax.tick_params(labelsize=8.5, color=INK, labelcolor=INK)
     bar.outline.set_linewidth(0.5)
     axes.set_title(layer.title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=22)
-    axes.text(0, 1.018, span, transform=axes.transAxes, fontsize=9, color="#5b6673")
+    axes.text(0, 1.018, layer.note.format(days=days), transform=axes.transAxes, fontsize=9, color="#5b6673")
     return figure
 
 
@@ -144,7 +189,7 @@ def _projection(grid: Grid) -> Any:
 
 def _draw_outlines(axes: Any, outlines: Sequence[Outline], grid: Grid) -> None:
     for outline in outlines:
-        for ring in project(outline.rings, grid, 0.1 * grid.dx):
+        for ring in project(outline.rings, grid, _SIMPLER * grid.dx):
             axes.plot(ring[:, 0], ring[:, 1], color="white", linewidth=1.6, alpha=0.55, zorder=3)
             axes.plot(ring[:, 0], ring[:, 1], color="#3c4856", linewidth=0.6, zorder=3.1)
 
@@ -158,15 +203,34 @@ def _draw_sites(axes: Any, sites: Sequence[Site], grid: Grid) -> None:
     for kind in sorted({(s.kind, s.withheld) for s, _, _ in inside}):
         at = np.array([(x, y) for s, x, y in inside if (s.kind, s.withheld) == kind])
         face = "white" if kind[1] else "#14a0b8"
-        axes.scatter(at[:, 0], at[:, 1], marker=_MARKERS[kind[0]], s=46, facecolor=face, edgecolor=INK,
-                     linewidth=0.9, zorder=5, label=_WORDS[kind[0]] + (", withheld" if kind[1] else ""))  # fmt: skip
+        axes.scatter(at[:, 0], at[:, 1], marker=_MARKERS[kind[0]], s=105, color="white", zorder=4.9)
+        axes.scatter(
+            at[:, 0],
+            at[:, 1],
+            marker=_MARKERS[kind[0]],
+            s=50,
+            facecolor=face,
+            edgecolor=INK,
+            linewidth=0.9,
+            zorder=5,
+            label=_WORDS[kind[0]] + (", withheld" if kind[1] else ""),
+        )
     if inside:
-        axes.legend(loc="lower right", fontsize=8, framealpha=0.9, edgecolor="none", handletextpad=0.3,
-                    borderpad=0.5, labelcolor=INK)  # fmt: skip
+        axes.legend(
+            loc="lower right",
+            fontsize=8,
+            framealpha=0.9,
+            edgecolor="none",
+            handletextpad=0.3,
+            borderpad=0.5,
+            labelcolor=INK,
+        )
 
 
 def _frame(axes: Any, grid: Grid) -> None:
-    lines = axes.gridlines(draw_labels={"left": "y", "bottom": "x"}, linewidth=0.4, color="#5b6673", alpha=0.35)
+    lines = axes.gridlines(
+        draw_labels={"left": "y", "bottom": "x"}, linewidth=0.4, color="#5b6673", alpha=0.35
+    )
     lines.xlabel_style = lines.ylabel_style = {"size": 8, "color": INK}
     for label in ("x", "y"):
         setattr(lines, f"{label}padding", 4)
@@ -177,9 +241,17 @@ def _frame(axes: Any, grid: Grid) -> None:
     y = grid.y_edges[0] + 0.04 * (grid.y_edges[-1] - grid.y_edges[0])
     for colour, thick in (("white", 5), (INK, 2.2)):
         axes.plot([x, x + length], [y, y], color=colour, linewidth=thick, solid_capstyle="butt", zorder=6)
-    axes.text(x + length / 2, y + 0.012 * width, f"{length / 1e3:g} km", ha="center", va="bottom", fontsize=8,
-              color=INK, zorder=6,
-              bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.2})  # fmt: skip
+    axes.text(
+        x + length / 2,
+        y + 0.012 * width,
+        f"{length / 1e3:g} km",
+        ha="center",
+        va="bottom",
+        fontsize=8,
+        color=INK,
+        zorder=6,
+        bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.2},
+    )
 
 
 def _nice_length(limit: float) -> float:
@@ -204,9 +276,9 @@ def _extend(layer: Layer) -> str:
     ]
 
 
-def _span(one: xr.Dataset) -> str:
+def _days(one: xr.Dataset) -> str:
     start, end = (pd.Timestamp(v) for v in one["period_bounds"].values)
-    return f"Mean of {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, sum of all sectors"
+    return f"{start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC"
 
 
 def _save(figure: Figure, path: Path) -> Path:

@@ -11,6 +11,7 @@ from metroflux.errors import DataError
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
+_HOUR = 3.6e12  # ns
 _CALENDAR = {"day": "D", "month": "MS"}
 
 
@@ -60,7 +61,8 @@ def time_weights(periods: Sequence[Period], bounds: Times) -> Floats:
     overlap = np.minimum(ends[:, None], right) - np.maximum(starts[:, None], left)
     overlap = np.maximum(overlap, 0)
     faults = [
-        f"'{p.name}' ({p.start} to {p.end}) has {covered / 3.6e12:g} h inside the run, expected {length / 3.6e12:g} h"
+        f"'{p.name}' ({p.start} to {p.end}) has {covered / _HOUR:g} h inside the run, "
+        f"expected {length / _HOUR:g} h"
         for p, covered, length in zip(periods, overlap.sum(axis=1), ends - starts, strict=True)
         if length <= 0 or covered != length
     ]

@@ -1,6 +1,7 @@
 """Totals per region, sector and period, with their covariance and the budget of their uncertainty."""
 
 from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
@@ -108,5 +109,6 @@ def _check_budget(found: TotalsResult) -> None:
     worst = float(np.max(np.abs(total - variance) - 1e-6 * np.abs(variance)))
     if worst > 0:
         raise DataError(
-            f"totals: the budget differs from the posterior variance by {worst:g}; expected parts that sum to it"
+            f"totals: the budget differs from the posterior variance by {worst:g} kg2 s-2; "
+            "expected parts that sum to it"
         )

@@ -98,7 +98,12 @@ def payload(page: Page) -> dict[str, Any]:
         "status": about.status,
         "map_approval": about.map_approval,
         "notes": list(about.notes),
-        "origin": {"run": about.run_id, "code": about.code_version, "config": about.config_sha256[:12], "made": about.made},
+        "origin": {
+            "run": about.run_id,
+            "code": about.code_version,
+            "config": about.config_sha256[:12],
+            "made": about.made,
+        },
         "sentence": sentences(page.totals, about.place),
         "ready": readiness(page.totals),
         "text": json.loads(_asset("text.json")),
@@ -156,7 +161,12 @@ def _check(page: Page) -> None:
     faults = []
     if "run" not in page.totals["period"].values:
         faults.append("totals have no period 'run'")
-    for name, found in (("mean", page.mean), ("steps", page.steps), ("totals", page.totals), ("series", page.series)):
+    for name, found in (
+        ("mean", page.mean),
+        ("steps", page.steps),
+        ("totals", page.totals),
+        ("series", page.series),
+    ):
         if str(found["sector"].values[-1]) != "total":
             faults.append(f"the last sector of {name} is '{found['sector'].values[-1]}', expected 'total'")
     if not np.array_equal(page.series["period_bounds"].values, page.steps["period_bounds"].values):

@@ -42,7 +42,7 @@ def unpack(packed: dict[str, Any]) -> Floats:
 
 
 def cells(mean: xr.Dataset, steps: xr.Dataset) -> dict[str, Any]:
-    """Return the fields of the page: the mean of all sectors, and per step all sectors if small, else the sum."""
+    """Return the fields: the mean of every sector, and per step every sector if small, else their sum."""
     held = slice(None) if len(MOMENTS) * steps["prior"].size * 2 <= _STEP_BYTES else slice(-1, None)
     sectors = list(map(str, mean["sector"].values))
     flat_mean = {m: mean[m].values.reshape(len(sectors), -1) for m in MOMENTS}
@@ -70,7 +70,9 @@ def places(totals: xr.Dataset, series: xr.Dataset) -> dict[str, Any]:
     }
 
 
-def drawing(mean: xr.Dataset, names: Sequence[str], sites: Sequence[Site], outlines: Sequence[Outline]) -> dict[str, Any]:
+def drawing(
+    mean: xr.Dataset, names: Sequence[str], sites: Sequence[Site], outlines: Sequence[Outline]
+) -> dict[str, Any]:
     """Return grid, shapes and sites, in cells from the south-west corner; nothing for region space."""
     if "region" in mean.dims:
         return {"space": "region", "grid": None, "shapes": [], "sites": []}
@@ -79,7 +81,9 @@ def drawing(mean: xr.Dataset, names: Sequence[str], sites: Sequence[Site], outli
         {
             "name": outline.name,
             "place": list(names).index(outline.name) if outline.name in names else -1,
-            "rings": [_short(_in_cells(ring, grid), 3) for ring in project(outline.rings, grid, 0.05 * grid.dx)],
+            "rings": [
+                _short(_in_cells(ring, grid), 3) for ring in project(outline.rings, grid, 0.01 * grid.dx)
+            ],
         }
         for outline in outlines
     ]
@@ -107,7 +111,11 @@ def plain_unit(species: str) -> Shown:
     """Return mass per square kilometre and day: tonnes of CO2, kilograms of CH4."""
     mass, per_mol = {"co2": ("t", 1e-3), "ch4": ("kg", 1.0)}[species.lower()]
     gas = symbol(species)
-    return Shown(molar_mass(species) * per_mol * 1e6 * 86400, f"{mass} {species.upper()} km-2 d-1", f"{mass} {gas} km⁻² d⁻¹")
+    return Shown(
+        molar_mass(species) * per_mol * 1e6 * 86400,
+        f"{mass} {species.upper()} km-2 d-1",
+        f"{mass} {gas} km⁻² d⁻¹",
+    )
 
 
 def classes(values: Floats) -> dict[str, Any]:

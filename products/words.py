@@ -56,26 +56,27 @@ def sentences(totals: xr.Dataset, place: str) -> dict[str, str]:
     )
     chinese = (
         f"{place}，{days['zh']}：{per_zh}{'净吸收' if uptake else '排放'} {x} {words} {gas}，"
-        f"95 % 包含区间为 {lo} 至 {hi}。" + _CHINESE[said].replace("{c}", percent or f"{rounded(apart, sd)} {words}")
+        f"95 % 包含区间为 {lo} 至 {hi}。"
+        + _CHINESE[said].replace("{c}", percent or f"{rounded(apart, sd)} {words}")
     )
     return {"en": english, "zh": chinese}
 
 
 def readiness(totals: xr.Dataset) -> dict[str, str]:
-    """Return how far the result carries: what the data told, and how many places differ from the inventory."""
+    """Return how far the result carries: what the data told, how many places differ from the inventory."""
     run = totals.sel(sector="total", period="run")
     share = round(100 * float(information(run)[0]))
     said = verdict(run).values[1:]
-    clear = int(sum(v in VERDICTS[:2] for v in said))
-    blind = int(sum(v == VERDICTS[3] for v in said))
+    clear = int(np.isin(said, VERDICTS[:2]).sum())
+    blind = int(np.sum(said == VERDICTS[3]))
     english = f"The observations removed {share} % of the inventory's variance of this total."
     chinese = f"观测消除了该总量先验方差的 {share} %。"
     if said.size:
-        english += (
-            f" Of {said.size} places, {clear or 'none'} {'differs' if clear == 1 else 'differ'} clearly from the inventory"
-            + (f"; about {blind} of them the observations say nothing." if blind else ".")
-        )
-        chinese += f"{said.size} 处中，{clear} 处与清单明显不同，{blind} 处观测没有提供信息。"
+        verb = "differs" if clear == 1 else "differ"
+        english += f" Of {said.size} places, {clear or 'none'} {verb} clearly from the inventory"
+        english += f"; on {blind} of them the observations tell nothing new." if blind else "."
+        chinese += f"{said.size} 处中，{clear} 处与清单明显不同，"
+        chinese += f"{blind} 处观测没有提供信息。"
     return {"en": english, "zh": chinese}
 
 
@@ -98,16 +99,19 @@ def dates(bounds: npt.NDArray[np.datetime64]) -> dict[str, str]:
     """
     start, end = (pd.Timestamp(v) for v in bounds)
     last = end - pd.Timedelta(seconds=1)
-    if end - start < pd.Timedelta(days=1):
-        return {"en": f"{start.day} {start:%B %Y}, {start:%H:%M}–{end:%H:%M} UTC",
-                "zh": f"{start.year}年{start.month}月{start.day}日 {start:%H:%M}–{end:%H:%M}（UTC）"}  # fmt: skip
-    whole_months = start.day == 1 and end.day == 1 and end.normalize() == end
-    head = "" if start.year == last.year else f" {start.year}"
-    if whole_months:
-        english = f"{start:%B}{head} – {last:%B %Y}" if (start.year, start.month) != (last.year, last.month) else f"{last:%B %Y}"
-        return {"en": english, "zh": f"{start.year}年{start.month}月至{last.year}年{last.month}月"}
-    if (start.year, start.month, start.day) == (last.year, last.month, last.day):
-        return {"en": f"{start.day} {start:%B %Y}", "zh": f"{start.year}年{start.month}月{start.day}日"}
-    same = (start.year, start.month) == (last.year, last.month)
-    english = f"{start.day}–{last.day} {last:%B %Y}" if same else f"{start.day} {start:%B}{head} – {last.day} {last:%B %Y}"
-    return {"en": english, "zh": f"{start.year}年{start.month}月{start.day}日至{last.year}年{last.month}月{last.day}日"}
+    months = start == start.normalize().replace(day=1) and end == end.normalize().replace(day=1)
+    zh = [f"{t.year}年{t.month}月" + ("" if months else f"{t.day}日") for t in (start, last)]
+    english = _span(start, last, months)
+    chinese = zh[0] if zh[0] == zh[1] else "至".join(zh)
+    if end - start < pd.Timedelta(days=1) and start.date() == last.date():
+        clock = f"{start:%H:%M}–{end:%H:%M}"
+        return {"en": f"{english}, {clock} UTC", "zh": f"{chinese} {clock} UTC"}
+    return {"en": english, "zh": chinese}
+
+
+def _span(start: pd.Timestamp, last: pd.Timestamp, months: bool) -> str:
+    year = "" if start.year == last.year else f" {start.year}"
+    end = f"{last:%B %Y}" if months else f"{last.day} {last:%B %Y}"
+    if (start.year, start.month) == (last.year, last.month):
+        return end if months or start.day == last.day else f"{start.day}–{end}"
+    return f"{start:%B}{year} – {end}" if months else f"{start.day} {start:%B}{year} – {end}"

@@ -161,7 +161,8 @@ class MetTimes:
         return Fields(cube_0, cube_1, surface_0, surface_1, self.levels, self.origin, self.step)
 
     def _read(self, i: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        now = check_hour(self._met.isel(time=i).compute())
+        # read in this thread: a batch may itself be a task of the scheduler that would do the reading
+        now = check_hour(self._met.isel(time=i).compute(scheduler="synchronous"))
         dry = now.rho * (1.0 - now.q)  # mole fractions are of dry air
         cube = np.stack([a.transpose("y", "x", "level").values for a in (now.u, now.v, now.w, dry)], axis=-1)
         names = ("mixing_height", "ustar", "inverse_obukhov", "z0")

@@ -1,16 +1,17 @@
 // From a value and its uncertainty to a colour.
 const rangeCache = new Map();
 
-// The ends of the colour scale, the same for all times, so that a moving slider shows real change.
+// The ends of the colour scale: the same for all steps, so that a moving slider shows real change; the mean of
+// the whole period has its own, because single steps reach much further.
 function layerRange(layer) {
-  const key = [layer === "prior" ? "posterior" : layer, state.detail, state.sector].join();
+  const key = [layer === "prior" ? "posterior" : layer, state.detail, state.sector, currentStep() === null].join();
   if (!rangeCache.has(key)) rangeCache.set(key, findRange(layer));
   return rangeCache.get(key);
 }
 function findRange(layer) {
   if (layer === "information") return { low: 0, high: 100 };
   const names = layer === "prior" || layer === "posterior" ? ["prior", "posterior"] : [layer];
-  const steps = timeHeld() ? [null, ...DATA.steps.keys()] : [null];
+  const steps = currentStep() === null ? [null] : [...DATA.steps.keys()];
   const seen = [];
   let below = 0;
   for (const step of steps) {

@@ -37,6 +37,8 @@ function drawWords() {
   byId("language").lang = state.language === "en" ? "zh" : "en";
   byId("sentence").textContent = DATA.sentence[state.language];
   byId("ready").textContent = DATA.ready[state.language];
+  byId("held").hidden = DATA.status !== "held";
+  byId("held").textContent = [say("held"), ...DATA.notes].join(" ");
   byId("status").textContent = words().status[DATA.status];
   byId("cell-word").textContent = regionSpace ? say("regions") : say("cells", { km: DATA.grid.cell_km });
   byId("approval").textContent = regionSpace ? "" : DATA.map_approval ? say("approval", { n: DATA.map_approval }) : say("noApproval");
@@ -46,7 +48,7 @@ function drawWords() {
   byId("table-note").textContent = say("tableNote", { n: tested, f: (0.05 * tested).toFixed(1), t: DATA.threshold * 100 });
   const fill = (text) => text.replace("{km}", regionSpace ? "" : DATA.grid.cell_km);
   byId("not").replaceChildren(...words()[regionSpace ? "notRegion" : "not"].map((text) => element("li", fill(text))));
-  byId("how").replaceChildren(...[...words().how, ...DATA.notes].map((text) => element("li", text)));
+  byId("how").replaceChildren(...[...words().how, ...(DATA.status === "held" ? [] : DATA.notes)].map((text) => element("li", text)));
 }
 function drawMarks() {
   const shapes = { tower: "▲", lidar: "◆", column: "●" };

@@ -44,6 +44,7 @@ function drawTable() {
   byId("table").tHead.replaceChildren(head);
   byId("table").tBodies[0].replaceChildren(...sorted(tableRows()).map(tableRow));
 }
+const signed = (text) => (/^−?[0.]+$/.test(text) ? text.replace("−", "") : text.startsWith("−") ? text : `+${text}`);
 function tableRow(row) {
   const line = element("tr", undefined, row.place === 0 ? "whole" : "");
   if (state.chosen.kind === "place" && state.chosen.index === row.place) line.classList.add("chosen");
@@ -53,9 +54,9 @@ function tableRow(row) {
   button.dataset.focus = `place-${row.place}`;
   name.append(button);
   const post = interval("posterior", row, ""), half = figure(row.change, row.posterior_sd);
-  const percent = row.prior > row.prior_sd ? `${row.change > 0 ? "+" : "−"}${Math.abs((100 * row.change) / row.prior).toFixed(0)} %` : "";
+  const percent = row.prior > row.prior_sd ? `${signed(((100 * row.change) / row.prior).toFixed(0).replace("-", "−"))} %` : "";
   const moved = element("td");
-  moved.append(element("span", (row.change > 0 ? "+" : "") + half + (percent ? " " : ""), percent ? "absolute" : ""), percent ? element("span", percent, "percent") : "");
+  moved.append(element("span", signed(half) + (percent ? " " : ""), percent ? "absolute" : ""), percent ? element("span", percent, "percent") : "");
   const verdict = element("td", undefined, "verdict");
   const looks = { higher: "higher", lower: "lower", "no difference found": "none", "no information": "blind" };
   verdict.append(element("span", `${{ higher: "▲ ", lower: "▼ " }[row.verdict] || ""}${say(row.verdict)}`, `chip ${looks[row.verdict]}`));
@@ -63,7 +64,7 @@ function tableRow(row) {
   const meter = element("span", undefined, "meter"), fill = element("i");
   fill.style.width = `${row.information}%`;
   meter.append(fill);
-  share.append(meter, say("share", { p: row.information }));
+  share.append(meter, element("span", say("share", { p: row.information }), "share"));
   line.append(name, element("td", figure(row.prior, row.prior_sd), "extra"), element("td", post.x), element("td", `${post.lo} ${row.posterior < K95 * row.posterior_sd ? say("to") : "–"} ${post.hi}`, "extra"),
     moved, verdict, share);
   line.addEventListener("click", () => change({ chosen: { kind: "place", index: row.place } }));

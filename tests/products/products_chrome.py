@@ -11,14 +11,27 @@ from pathlib import Path
 
 import websocket
 
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update", "--disable-sync",
-         "--disable-dev-shm-usage", "--hide-scrollbars", "--force-device-scale-factor=1",
-         "--remote-debugging-port=0", "--remote-allow-origins=*")  # fmt: skip
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--hide-scrollbars",
+    "--force-device-scale-factor=1",
+    "--remote-debugging-port=0",
+    "--remote-allow-origins=*",
+)
 
 
 def find():
-    return next((p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None)
+    return next(
+        (p for n in ("chromium", "chromium-browser", "google-chrome") if (p := shutil.which(n))), None
+    )
 
 
 class Chrome:
@@ -30,8 +43,11 @@ class Chrome:
 
     def __enter__(self):
         self.home = tempfile.mkdtemp(prefix="chrome-")
-        self.process = subprocess.Popen([find(), *FLAGS, f"--user-data-dir={self.home}", "about:blank"],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        self.process = subprocess.Popen(
+            [find(), *FLAGS, f"--user-data-dir={self.home}", "about:blank"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         port_file = Path(self.home, "DevToolsActivePort")
         for _ in range(300):
             if port_file.exists() and port_file.read_text().strip().count("\n"):
@@ -45,7 +61,13 @@ class Chrome:
         for domain in ("Page", "Network", "Runtime", "Log"):
             self(f"{domain}.enable")
         width, height, mobile = self.size
-        self("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=mobile)
+        self(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=mobile,
+        )
         return self
 
     def __exit__(self, *_):
@@ -99,10 +121,13 @@ class Chrome:
 
     def pixels(self):
         """A digest of what is drawn on the map."""
-        return self.run("(() => { const c = document.getElementById('map'); const d = c.getContext('2d')"
-                        ".getImageData(0, 0, c.width, c.height).data; let h = 0;"
-                        "for (let i = 0; i < d.length; i += 4) h = (Math.imul(h, 31) + d[i] * 65536 + d[i + 1] * 256 + d[i + 2]) | 0;"
-                        "return h; })()")  # fmt: skip
+        return self.run(
+            "(() => { const c = document.getElementById('map'); const d = c.getContext('2d')"
+            ".getImageData(0, 0, c.width, c.height).data; let h = 0;"
+            "for (let i = 0; i < d.length; i += 4)"
+            "h = (Math.imul(h, 31) + d[i] * 65536 + d[i + 1] * 256 + d[i + 2]) | 0;"
+            "return h; })()"
+        )
 
     def click(self, x, y):
         for kind in ("mousePressed", "mouseReleased"):

@@ -38,13 +38,19 @@ class World:
 
 
 def city(nx=12, ny=10, days=2, step_hours=6, n_towers=4, species="co2", bad_names=False, seed=1):
-    """A city on a grid with towers, districts, one plant the inventory does not know, and less traffic in it."""
+    """A city on a grid: towers, districts, one plant the inventory does not know, and more traffic."""
     rng = np.random.default_rng(seed)
     grid = Grid("EPSG:32650", 412e3, 4386e3, 72e3 / nx, 72e3 / nx, nx, ny)
     edges = _edges("2024-01-10", days * 24 // step_hours, step_hours)
     X, Y = np.meshgrid((np.arange(nx) + 0.5) / nx, (np.arange(ny) + 0.5) / ny)
     hours = np.arange(len(edges) - 1) * step_hours + 8
-    cycle = np.stack([1 + 0.5 * np.sin((hours - 9) * np.pi / 12), np.ones(hours.size), 1 + 0.3 * np.cos(hours * np.pi / 12)])
+    cycle = np.stack(
+        [
+            1 + 0.5 * np.sin((hours - 9) * np.pi / 12),
+            np.ones(hours.size),
+            1 + 0.3 * np.cos(hours * np.pi / 12),
+        ]
+    )
     flux = 1e-6 * cycle[:, :, None] * _patterns(X, Y).reshape(3, 1, -1)
     sd = flux * np.array([0.5, 0.3, 0.5])[:, None, None] + 0.15e-6
     truth = flux * np.array([1.35, 1.0, 0.8])[:, None, None]
@@ -59,12 +65,16 @@ def city(nx=12, ny=10, days=2, step_hours=6, n_towers=4, species="co2", bad_name
     if bad_names:
         names[0], sectors[0] = BAD_NAME, FORMULA
     prior = _prior(grid.coords(), edges, sectors, flux, sd, species)
-    errors = {s: PriorError(length, 2 * 86400.0) for s, length in zip(sectors, (9e3, 2e3, 12e3))}
+    errors = {s: PriorError(length, 2 * 86400.0) for s, length in zip(sectors, (9e3, 2e3, 12e3), strict=True)}
     solution = _solve(prior, H, who, when, names, truth, errors, rng, step_hours)
     outlines, regions = _districts(grid, bad_names)
-    sites = [Site(n, *_place(grid, a, b), withheld=n == names[-1]) for n, (a, b) in zip(names, towers)]
+    sites = [
+        Site(n, *_place(grid, a, b), withheld=n == names[-1]) for n, (a, b) in zip(names, towers, strict=True)
+    ]
     sites.append(Site("Doppler + DIAL lidar", *_place(grid, 0.48, 0.36), kind="lidar"))
-    return World(grid, prior, solution.posterior(), diagnose(solution), regions, tuple(sites), outlines, solution)
+    return World(
+        grid, prior, solution.posterior(), diagnose(solution), regions, tuple(sites), outlines, solution
+    )
 
 
 def country(months=6, species="co2", seed=2):
@@ -72,7 +82,17 @@ def country(months=6, species="co2", seed=2):
     rng = np.random.default_rng(seed)
     starts = (np.datetime64("2011-01", "M") + np.arange(months)).astype("datetime64[ns]")
     edges = time.month_edges(starts)
-    names = ["Northland", "Auckland", "Waikato", "Taranaki", "Hawke's Bay", "Nelson", "Canterbury", "Otago", "Southland"]
+    names = [
+        "Northland",
+        "Auckland",
+        "Waikato",
+        "Taranaki",
+        "Hawke's Bay",
+        "Nelson",
+        "Canterbury",
+        "Otago",
+        "Southland",
+    ]
     season = np.cos(np.arange(months) * np.pi / 6)
     flux = 1e-6 * (rng.normal(-0.4, 0.6, 9)[None, None] + 0.5 * season[None, :, None])
     sd = np.broadcast_to(rng.uniform(0.3, 0.7, 9) * 1e-6, flux.shape).copy()
@@ -82,13 +102,18 @@ def country(months=6, species="co2", seed=2):
     H = np.zeros((n, months, 9))
     H[np.arange(n), when] = rng.gamma(0.6, 1.0, (n, 9)) * np.linspace(1.5, 0.1, 9)
     area = ("region", np.linspace(9e9, 4e10, 9), {"units": "m2", "long_name": "area"})
-    space = xr.Dataset(coords={"region": ("region", np.array(names), {"long_name": "region"}), "cell_area": area})
+    space = xr.Dataset(
+        coords={"region": ("region", np.array(names), {"long_name": "region"}), "cell_area": area}
+    )
     prior = _prior(space, edges, ["net flux"], flux, sd, species)
     errors = {"net flux": PriorError(0.0, 60 * 86400.0)}
-    solution = _solve(prior, H, np.repeat([0, 1], n // 2), when, ["Baring Head", "Lauder"], truth, errors, rng, 700)
+    solution = _solve(
+        prior, H, np.repeat([0, 1], n // 2), when, ["Baring Head", "Lauder"], truth, errors, rng, 700
+    )
     weight = np.vstack([np.ones(9), np.eye(9)])
     regions = xr.Dataset(
-        {"weight": (("region", "source_region"), weight, {"units": "1"})}, coords={"region": np.array(["domain", *names])}
+        {"weight": (("region", "source_region"), weight, {"units": "1"})},
+        coords={"region": np.array(["domain", *names])},
     )
     sites = (Site("Baring Head", 174.9, -41.4), Site("Lauder", 169.7, -45.0))
     return World(None, prior, solution.posterior(), diagnose(solution), regions, sites, (), solution)
@@ -100,9 +125,11 @@ def _edges(start, n, hours):
 
 def _patterns(X, Y):
     river = np.exp(-(((Y - 0.45 - 0.18 * np.sin(5 * X)) / 0.045) ** 2))
-    ring = np.exp(-((np.hypot(X - 0.52, Y - 0.5) - 0.26) / 0.035) ** 2)
+    ring = np.exp(-(((np.hypot(X - 0.52, Y - 0.5) - 0.26) / 0.035) ** 2))
     centre = np.exp(-((np.hypot(X - 0.52, Y - 0.5) / 0.22) ** 2))
-    plants = sum(w * np.exp(-((np.hypot(X - a, Y - b) / 0.03) ** 2)) for a, b, w in ((0.25, 0.3, 45), (0.7, 0.25, 30)))
+    plants = sum(
+        w * np.exp(-((np.hypot(X - a, Y - b) / 0.03) ** 2)) for a, b, w in ((0.25, 0.3, 45), (0.7, 0.25, 30))
+    )
     return np.stack([3 * river + 5 * ring + 5 * centre, plants, 9 * centre + 0.4])
 
 
@@ -131,12 +158,13 @@ def _prior(space, edges, sectors, flux, sd, species):
     shape = (len(sectors), len(edges) - 1, *space.cell_area.shape)
     unit = {"units": "mol m-2 s-1"} | ({"grid_mapping": "spatial_ref"} if "y" in dims else {})
     ds = space.assign_coords(
-        sector=("sector", np.array(sectors)), flux_time=("flux_time", edges[:-1]),
+        sector=("sector", np.array(sectors)),
+        flux_time=("flux_time", edges[:-1]),
         flux_time_bounds=(("flux_time", "bounds"), time.bounds(edges)),
     ).assign(
         flux=(dims, flux.reshape(shape), unit | {"long_name": "prior flux"}),
         flux_sd=(dims, sd.reshape(shape), unit | {"long_name": "its standard uncertainty"}),
-    )  # fmt: skip
+    )
     text = {"species": species, "inventory": "synthetic", "inventory_version": "1", "inventory_doi": "none"}
     return schema.check(ds.assign_attrs(text), "prior")
 
@@ -149,29 +177,44 @@ def _solve(prior, H, who, when, names, truth, errors, rng, step_hours):
     at = prior.flux_time.values[when] + np.arange(n) % 3 * np.timedelta64(step_hours * 20, "m")
     ids, site = np.array([f"d{i:04}" for i in range(n)]), np.array(names)[who]
     observations = xr.Dataset(
-        {"mole_fraction": ("obs", y, MOLE), "flag": ("obs", np.zeros(n, int)), "n_samples": ("obs", np.ones(n, int))},
+        {
+            "mole_fraction": ("obs", y, MOLE),
+            "flag": ("obs", np.zeros(n, int)),
+            "n_samples": ("obs", np.ones(n, int)),
+        },
         coords={
-            "datum_id": ("obs", ids), "time": ("obs", at), "site": ("obs", site),
+            "datum_id": ("obs", ids),
+            "time": ("obs", at),
+            "site": ("obs", site),
             "time_bounds": (("obs", "bounds"), np.stack([at, at + np.timedelta64(1, "h")], axis=1)),
-            "species": ("obs", np.full(n, str(prior.species))), "inlet": ("obs", np.full(n, 80.0), {"units": "m"}),
+            "species": ("obs", np.full(n, str(prior.species))),
+            "inlet": ("obs", np.full(n, 80.0), {"units": "m"}),
             "latitude": ("obs", np.full(n, 40.0), {"units": "degrees_north"}),
             "longitude": ("obs", np.full(n, 116.0), {"units": "degrees_east"}),
         },
-    )  # fmt: skip
+    )
     calibration = Shared("tank-0417", "calibration", np.full(n, 0.1e-6), "NIM GBW(E) 0417")
     mixing = Random("transport", np.full(n, 0.2e-6))
     observations = attach(observations, [Random("measurement noise", noise), mixing], [calibration])
     background = attach(
         xr.Dataset({"background": ("obs", np.full(n, BACKGROUND), MOLE)}, coords={"datum_id": ("obs", ids)}),
-        [Random("background", np.full(n, 0.05e-6))], [],
-    )  # fmt: skip
+        [Random("background", np.full(n, 0.05e-6))],
+        [],
+    )
     rows = csr_array(H.reshape(n, -1))
     jacobian = xr.Dataset(
-        {"row_start": ("obs_edge", rows.indptr), "column": ("nonzero", rows.indices),
-         "sensitivity": ("nonzero", rows.data, {"units": "m2 s mol-1"})},
-        coords={"flux_time": prior.flux_time, "flux_time_bounds": prior.flux_time_bounds,
-                "cell_area": prior.cell_area, "datum_id": ("obs", ids)},
-    )  # fmt: skip
+        {
+            "row_start": ("obs_edge", rows.indptr),
+            "column": ("nonzero", rows.indices),
+            "sensitivity": ("nonzero", rows.data, {"units": "m2 s mol-1"}),
+        },
+        coords={
+            "flux_time": prior.flux_time,
+            "flux_time_bounds": prior.flux_time_bounds,
+            "cell_area": prior.cell_area,
+            "datum_id": ("obs", ids),
+        },
+    )
     offset = [Parameter("background offset", "background", np.ones(n), 0.3e-6)]
     return solve(assemble(observations, background, jacobian, prior, errors, offset))
 
@@ -190,13 +233,14 @@ def _districts(grid, bad_names):
             name = ["South", "Middle", "North"][j] + " " + ["West", "Inner", "Centre", "East"][i]
             name = BAD_NAME if bad_names and len(names) == 1 else name
             name = FORMULA if bad_names and len(names) == 2 else name
-            inside = (X >= cuts_x[i]) & (X < cuts_x[i + 1]) & (Y >= cuts_y[j]) & (Y < cuts_y[j + 1])
+            inside = (np.digitize(X, cuts_x) == i + 1) & (np.digitize(Y, cuts_y) == j + 1)
             corners = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1), (i, j)]
             ring = np.array([_place(grid, cuts_x[a], cuts_y[b]) for a, b in corners])
             names.append(name)
             weights.append(inside * 1.0)
             outlines.append(Outline(name, (ring,)))
     regions = xr.Dataset(
-        {"weight": (("region", "y", "x"), np.array(weights), {"units": "1"})}, coords={"region": np.array(names)}
+        {"weight": (("region", "y", "x"), np.array(weights), {"units": "1"})},
+        coords={"region": np.array(names)},
     )
     return tuple(outlines), schema.check(regions, "regions")

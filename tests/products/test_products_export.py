@@ -43,12 +43,14 @@ def test_totals_and_diagnostics_are_written_too(city, tmp_path):
 
 
 def test_unstamped_is_refused_and_nothing_is_left(city, tmp_path):
-    with pytest.raises(SchemaError, match="not stamped.*run_id"):
+    with pytest.raises(SchemaError, match=r"not stamped.*run_id"):
         write_netcdf(city.posterior, tmp_path / "p.nc")
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("bad", "message"), [(np.nan, "NaN"), (1e36, "beyond"), (np.inf, "beyond|not finite")])
+@pytest.mark.parametrize(
+    ("bad", "message"), [(np.nan, "NaN"), (1e36, "beyond"), (np.inf, "beyond|not finite")]
+)
 def test_values_that_are_not_finite_are_refused(city, tmp_path, bad, message):
     ds = city.posterior.copy(deep=True)
     ds["flux"][0, 0, 0, 0] = bad
@@ -87,7 +89,9 @@ def test_the_compliance_checker_finds_no_error_of_high_priority(request, tmp_pat
     write_netcdf(stamped(request.getfixturevalue(world).posterior, "posterior"), path)
     CheckSuite.load_all_available_checkers()
     report = tmp_path / "report.json"
-    ComplianceChecker.run_checker(str(path), [standard], 0, "normal", output_filename=str(report), output_format="json")
+    ComplianceChecker.run_checker(
+        str(path), [standard], 0, "normal", output_filename=str(report), output_format="json"
+    )
     found = json.loads(report.read_text())[standard]
     faults = [m for r in found["high_priorities"] for m in r["msgs"]]
     # ACDD wants a standard_name for every variable; CF has none for these, and none may be invented

@@ -126,6 +126,25 @@ def test_a_lazily_opened_cube_gives_the_same_bits(make_met, make_points, wide_gr
     same_bits(*(compute_footprints(m, receptors, wide_grid, SETTINGS) for m in (met, lazy)))
 
 
+def test_only_the_hours_on_the_way_are_read(make_met, make_points, wide_grid):
+    met = make_met(hours=6)
+    whole = compute_footprints(met, make_points(hours=1.5, end=4.0), wide_grid, SETTINGS)
+    for name in ("u", "mixing_height"):
+        met[name][[0, 1, 5, 6]] = np.nan  # reading any of these would be refused
+    same_bits(whole, compute_footprints(met, make_points(hours=1.5, end=4.0), wide_grid, SETTINGS))
+
+
+def test_an_absent_or_foreign_store_is_refused_by_name(make_met, tmp_path):
+    with pytest.raises(DataError, match=r"none\.zarr: no such met cube"):
+        open_met(tmp_path / "none.zarr")
+    (tmp_path / "empty.zarr").mkdir()
+    with pytest.raises(DataError, match=r"empty\.zarr: cannot be opened as zarr"):
+        open_met(tmp_path / "empty.zarr")
+    make_met().drop_vars(["w", "z0"]).to_zarr(tmp_path / "part.zarr", consolidated=False, zarr_format=3)
+    with pytest.raises(DataError, match=r"part\.zarr: met cube without w, z0"):
+        open_met(tmp_path / "part.zarr")
+
+
 def test_two_receptors_of_one_content_have_one_footprint(make_met, make_points, wide_grid):
     receptors = make_points((10.0, 10.0))
     receptors = receptors.assign_coords(receptor=("receptor", ["same", "same"]))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transport.kernels.field import cube_at, level_interval, profile, surface_at
+from transport.kernels.field import Place, cube_at, level_interval, profile, surface_at
 from transport.kernels.turbulence import horizontal, vertical
 from transport.particles import MetTimes
 
@@ -55,15 +55,16 @@ def test_met_lookup_equals_xarray_interpolation(make_met):
     fields, late = times.fields(0), 0.37
     x, y, z = 12_345.0, -67_890.0, 333.0
     px, py = (x - times.origin[0]) / times.step[0], (y - times.origin[1]) / times.step[1]
-    i, j, k = int(px), int(py), level_interval(times.levels, z, 0)
-    got = cube_at(fields, i, j, px - i, py - j, late, k, z)
+    place = Place(int(px), int(py), px - int(px), py - int(py), late)
+    k = level_interval(times.levels, z, 0)
+    up = (z - times.levels[k]) / np.diff(times.levels)[k]
+    got = cube_at(fields.cube_0, fields.cube_1, place, k, up)
     at = {"x": x, "y": y, "time": met.time[0] + np.timedelta64(int(late * 3600), "s")}
     here = met.drop_vars("terrain").astype(np.float64).interp(at)
     volume = here.interp(level=z)
-    assert got[:4] == pytest.approx([float(volume[n]) for n in ("u", "v", "w", "rho")], rel=1e-6)
-    rho = here.rho.values
-    assert got[4] == pytest.approx((rho[k + 1] - rho[k]) / np.diff(times.levels)[k], rel=1e-6)
-    surface = surface_at(fields, i, j, px - i, py - j, late)
+    assert got[:3] == pytest.approx([float(volume[n]) for n in ("u", "v", "w")], rel=1e-6)
+    assert got[3:] == pytest.approx(here.rho.values[k : k + 2], rel=1e-6)
+    surface = surface_at(fields.surface_0, fields.surface_1, place)
     names = ("mixing_height", "ustar", "inverse_obukhov", "z0")
     assert surface[:4] == pytest.approx([float(here[n]) for n in names], rel=1e-6)
     assert surface[4] == pytest.approx(1.0, abs=1e-3)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from transport.kernels.march import Rules, Target
-from transport.particles import HOUR, Flight, MetTimes, fly, make_particles
+from transport.particles import HOUR, Flight, MetTimes, fly, make_particles, release
 
 CASES = {
     "convective": {"mixing_height": 1500.0, "ustar": 0.3, "inverse_obukhov": -1 / 30},
@@ -131,36 +131,35 @@ def test_backward_and_forward_flights_agree(make_met, case):
         assert forward == pytest.approx(backward, abs=3 * np.hypot(sd_1, sd_2) + 0.02 * abs(forward))
 
 
-TWIN = """
+def small_flight(make_met, make_points):
+    """Return steps and state after six minutes of a few particles."""
+    flight = release(make_points((2.0, 40.0), hours=0.1, end=1.0, particles=2))
+    corner, cell = np.full(2, -4e3), np.full(2, 2e3)
+    target = Target(np.zeros((2, 2, 4, 4)), np.zeros(2), np.zeros(2, np.int64), corner, cell)
+    met = MetTimes(make_met(1, wind=(3.0, 1.0), inverse_obukhov=-0.02))
+    steps = fly(flight, met, target, Rules(0.1, 0.2, 7200.0, 0))
+    p = flight.particles
+    return [steps, *(a.ravel().tolist() for a in (p.x, p.y, p.z, p.psi, p.chi_x, p.spread, target.foot))]
+
+
+ALONE = """
 import json, sys
 sys.path.insert(0, sys.argv[1])
 from conftest import column_met, point_receptors
-from metroflux.grid import Grid
-import numpy as np
-from transport.kernels.march import Rules, Target
-from transport.particles import MetTimes, fly, release
-met = column_met(1, wind=(3.0, 1.0), inverse_obukhov=-0.02)
-flight = release(point_receptors((2.0, 40.0), hours=0.1, end=1.0, particles=2))
-target = Target(np.zeros((2, 2, 4, 4)), np.zeros(2), np.zeros(2, np.int64), np.full(2, -4e3), np.full(2, 2e3))
-steps = fly(flight, MetTimes(met), target, Rules(0.1, 0.2, 7200.0, 0))
-p = flight.particles
-arrays = (p.x, p.y, p.z, p.psi, p.deposited, target.foot.ravel())
-print(json.dumps([steps, *(list(map(float, a)) for a in arrays)]))
+from test_particle_physics import small_flight
+print(json.dumps(small_flight(column_met, point_receptors)))
 """
 
 
-def test_the_march_is_the_same_without_the_compiler():
-    here = str(Path(__file__).parent)
-    runs = []
-    for disable in ("0", "1"):
-        environment = os.environ | {"NUMBA_DISABLE_JIT": disable}
-        environment["PYTHONPATH"] = str(Path(__file__).parents[2])
-        done = subprocess.run(
-            [sys.executable, "-c", TWIN, here], env=environment, capture_output=True, text=True, check=True
-        )
-        runs.append(json.loads(done.stdout))
-    assert runs[0][0] == runs[1][0] > 40
-    for compiled, plain in zip(runs[0][1:], runs[1][1:], strict=True):
-        # the last bits of exp and log differ between numpy's and the compiler's library
-        np.testing.assert_allclose(compiled, plain, rtol=1e-9, atol=1e-12)
-    assert sum(runs[0][6]) > 0
+def test_the_march_is_the_same_without_the_compiler(make_met, make_points):
+    here = Path(__file__).parent
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": str(here.parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, str(here)], env=environment, capture_output=True, text=True, check=True
+    )
+    plain, compiled = json.loads(done.stdout), small_flight(make_met, make_points)
+    assert plain[0] == compiled[0] > 40
+    for a, b in zip(plain[1:], compiled[1:], strict=True):
+        # the last bits of exp and log differ between the two mathematical libraries
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert sum(compiled[-1]) > 0

@@ -32,59 +32,93 @@ class Fields(NamedTuple):
     step: NDArray[np.float64]
 
 
-@njit(cache=True, nogil=True)
-def surface_at(
-    fields: Fields, i: int, j: int, fx: float, fy: float, late: float
-) -> tuple[float, float, float, float, float]:
-    """Return mixing height, u*, 1/L, z0 and map scale at a place between grid points (i, j), (i+1, j+1).
+class Place(NamedTuple):
+    """Where a particle is among the grid points: between (i, j) and (i + 1, j + 1), and in time.
 
-    fx, fy : place within the cell, 0 to 1; late : weight of the later met time, 0 to 1
+    fx, fy : place within the cell, 0 to 1
+    late : weight of the later met time, 0 to 1
     """
+
+    i: int
+    j: int
+    fx: float
+    fy: float
+    late: float
+
+
+# The lookups take bare arrays: handing over a whole Fields costs more than the interpolation.
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def surface_at(
+    surface_0: NDArray[np.float32], surface_1: NDArray[np.float32], place: Place
+) -> tuple[float, float, float, float, float]:
+    """Return mixing height, u*, 1/L, z0 and map scale at a place."""
+    h, ustar, inverse_obukhov, z0, scale = _surface_now(surface_0, place)
+    h_1, ustar_1, inverse_obukhov_1, z0_1, _ = _surface_now(surface_1, place)
+    late = place.late
+    return (
+        h + late * (h_1 - h),
+        ustar + late * (ustar_1 - ustar),
+        inverse_obukhov + late * (inverse_obukhov_1 - inverse_obukhov),
+        z0 + late * (z0_1 - z0),
+        scale,
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _surface_now(surface: NDArray[np.float32], place: Place) -> tuple[float, float, float, float, float]:
     h = ustar = inverse_obukhov = z0 = scale = 0.0
-    for c in range(4):
-        jj, ii = j + (c >> 1), i + (c & 1)
-        plane = (fy if c >> 1 else 1.0 - fy) * (fx if c & 1 else 1.0 - fx)
-        for t in range(2):
-            point = fields.surface_1[jj, ii] if t else fields.surface_0[jj, ii]
-            weight = plane * (late if t else 1.0 - late)
-            h += weight * point[0]
-            ustar += weight * point[1]
-            inverse_obukhov += weight * point[2]
-            z0 += weight * point[3]
-            scale += weight * point[4]
+    for dj in range(2):
+        for di in range(2):
+            j, i = place.j + dj, place.i + di
+            weight = (place.fy if dj else 1.0 - place.fy) * (place.fx if di else 1.0 - place.fx)
+            h += weight * surface[j, i, MIXING_HEIGHT]
+            ustar += weight * surface[j, i, USTAR]
+            inverse_obukhov += weight * surface[j, i, INVERSE_OBUKHOV]
+            z0 += weight * surface[j, i, Z0]
+            scale += weight * surface[j, i, MAP_SCALE]
     return h, ustar, inverse_obukhov, z0, scale
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def cube_at(
-    fields: Fields, i: int, j: int, fx: float, fy: float, late: float, k: int, z: float
+    cube_0: NDArray[np.float32], cube_1: NDArray[np.float32], place: Place, k: int, up: float
 ) -> tuple[float, float, float, float, float]:
-    """Return u, v, w (m s-1), density (kg m-3) and its vertical gradient (kg m-4) in level interval k.
+    """Return u, v, w (m s-1) and the density (kg m-3) at the levels k and k + 1.
 
-    Below the lowest level u and v are those of the level (see `profile`), w falls linearly to zero at the
-    ground, and density keeps its gradient.
+    up : place between the levels; below 0 (under the lowest level) it counts as 0
     """
-    low, high = fields.levels[k], fields.levels[k + 1]
-    f = (z - low) / (high - low)
-    up = max(f, 0.0)
+    u, v, w, below, above = _cube_now(cube_0, place, k, max(up, 0.0))
+    u_1, v_1, w_1, below_1, above_1 = _cube_now(cube_1, place, k, max(up, 0.0))
+    late = place.late
+    return (
+        u + late * (u_1 - u),
+        v + late * (v_1 - v),
+        w + late * (w_1 - w),
+        below + late * (below_1 - below),
+        above + late * (above_1 - above),
+    )
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _cube_now(
+    cube: NDArray[np.float32], place: Place, k: int, up: float
+) -> tuple[float, float, float, float, float]:
     u = v = w = below = above = 0.0
-    for c in range(4):
-        jj, ii = j + (c >> 1), i + (c & 1)
-        plane = (fy if c >> 1 else 1.0 - fy) * (fx if c & 1 else 1.0 - fx)
-        for t in range(2):
-            column = fields.cube_1[jj, ii] if t else fields.cube_0[jj, ii]
-            weight = plane * (late if t else 1.0 - late)
-            u += weight * ((1.0 - up) * column[k, 0] + up * column[k + 1, 0])
-            v += weight * ((1.0 - up) * column[k, 1] + up * column[k + 1, 1])
-            w += weight * ((1.0 - up) * column[k, 2] + up * column[k + 1, 2])
-            below += weight * column[k, 3]
-            above += weight * column[k + 1, 3]
-    if z < fields.levels[0]:
-        w *= z / fields.levels[0]
-    return u, v, w, below + f * (above - below), (above - below) / (high - low)
+    for dj in range(2):
+        for di in range(2):
+            j, i = place.j + dj, place.i + di
+            weight = (place.fy if dj else 1.0 - place.fy) * (place.fx if di else 1.0 - place.fx)
+            u += weight * (cube[j, i, k, U] * (1.0 - up) + cube[j, i, k + 1, U] * up)
+            v += weight * (cube[j, i, k, V] * (1.0 - up) + cube[j, i, k + 1, V] * up)
+            w += weight * (cube[j, i, k, W] * (1.0 - up) + cube[j, i, k + 1, W] * up)
+            below += weight * cube[j, i, k, RHO]
+            above += weight * cube[j, i, k + 1, RHO]
+    return u, v, w, below, above
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def level_interval(levels: NDArray[np.float64], z: float, k: int) -> int:
     """Return the interval of `levels` that holds z, searched from a guess k; the lowest holds all below."""
     while k > 0 and z < levels[k]:
@@ -94,7 +128,7 @@ def level_interval(levels: NDArray[np.float64], z: float, k: int) -> int:
     return k
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def profile(z: float, z_known: float, z0: float, inverse_obukhov: float) -> float:
     """Return the wind speed at z over the wind speed at z_known in the surface layer; 0 at and below z0.
 
@@ -107,7 +141,7 @@ def profile(z: float, z_known: float, z0: float, inverse_obukhov: float) -> floa
     return here / (math.log(z_known / z0) - stability(z_known * inverse_obukhov) + ground)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def stability(s: float) -> float:
     """Return the integrated stability correction psi_m of momentum at s = z/L."""
     if s >= 0.0:

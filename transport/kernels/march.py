@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from transport.kernels.field import Fields, cube_at, level_interval, profile, surface_at
+from transport.kernels.field import Fields, Place, cube_at, level_interval, profile, surface_at
 from transport.kernels.random import normals
 from transport.kernels.turbulence import horizontal, vertical
 
@@ -104,7 +104,7 @@ _LONGEST = 60.0  # s; keeps a step within a few hundred metres of the ground bel
 _GRADIENT = 0.05  # largest change of sigma_w along a step, relative to the particle's displacement
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def time_step(sigma_slope: float, time: float, age: float, rules: Rules) -> float:
     """Return the time step (s) from the turbulence where the particle is."""
     step = (rules.early if age < rules.change else rules.late) * time
@@ -114,7 +114,7 @@ def time_step(sigma_slope: float, time: float, age: float, rules: Rules) -> floa
     return min(max(step, _SHORTEST), _LONGEST)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def layer_depth(spread: float, floor: float, mixing_height: float, half_layer: int) -> float:
     """Return the depth (m) of the layer whose residence time makes the footprint.
 
@@ -125,7 +125,7 @@ def layer_depth(spread: float, floor: float, mixing_height: float, half_layer: i
     return min(max(0.2 * math.sqrt(spread), floor), 0.2 * mixing_height)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def deposit(target: Target, receptor: int, x: float, y: float, amount: float) -> float:
     """Add an amount of footprint (m2 s mol-1) to the cell at x, y or beside the grid; return the former."""
     lag = target.lag[receptor]
@@ -138,10 +138,9 @@ def deposit(target: Target, receptor: int, x: float, y: float, amount: float) ->
     return 0.0
 
 
-@njit(cache=True, nogil=True)
-def edge_crossed(px: float, py: float, z: float, fields: Fields) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")
+def edge_crossed(px: float, py: float, z: float, nx: int, ny: int, top: float) -> int:
     """Return ALIVE or the edge of the met domain beyond which a particle lies; px, py in grid steps."""
-    ny, nx = fields.surface_0.shape[0], fields.surface_0.shape[1]
     if px < 0.0:
         return WEST
     if px > nx - 1:
@@ -150,13 +149,13 @@ def edge_crossed(px: float, py: float, z: float, fields: Fields) -> int:
         return SOUTH
     if py > ny - 1:
         return NORTH
-    return TOP if z > fields.levels[-1] else ALIVE
+    return TOP if z > top else ALIVE
 
 
 def _march(sources: int) -> March:
     """Compile `march`; numba keys its disk cache by `sources`, as it does not watch the files called from."""
 
-    @njit(cache=True, nogil=True)
+    @njit(cache=True, nogil=True, error_model="numpy")
     def march(particles: Particles, fields: Fields, window: Window, target: Target, rules: Rules) -> int:
         """Move all living particles to the end of the window; return the number of steps made.
 
@@ -165,35 +164,43 @@ def _march(sources: int) -> March:
         reversed, the turbulence is not (Flesch et al. 1995).
         """
         _ = sources
-        p, steps = particles, 0
-        nx, ny = fields.surface_0.shape[1], fields.surface_0.shape[0]
+        p, steps, levels = particles, 0, fields.levels
+        ny, nx = fields.surface_0.shape[:2]
+        origin_x, origin_y = fields.origin[0], fields.origin[1]
+        step_x, step_y = fields.step[0], fields.step[1]
         for n in range(p.x.size):
-            clock, until, k = p.start[n], p.until[n], 0
-            while p.status[n] == ALIVE and clock < until:
-                px = (p.x[n] - fields.origin[0]) / fields.step[0]
-                py = (p.y[n] - fields.origin[1]) / fields.step[1]
+            if p.status[n] != ALIVE or not p.start[n] < p.until[n]:
+                continue
+            x, y, z, psi = p.x[n], p.y[n], p.z[n], p.psi[n]
+            chi_x, chi_y, age, spread = p.chi_x[n], p.chi_y[n], p.age[n], p.spread[n]
+            clock, until, status, drawn, k = p.start[n], p.until[n], ALIVE, p.drawn[n], 0
+            px, py = (x - origin_x) / step_x, (y - origin_y) / step_y
+            while status == ALIVE and clock < until:
                 i, j = min(int(px), nx - 2), min(int(py), ny - 2)
-                fx, fy = px - i, py - j
                 late = window.late_in + (window.late_out - window.late_in) * clock / window.length
-                h, ustar, inverse_obukhov, z0, scale = surface_at(fields, i, j, fx, fy, late)
+                place = Place(i, j, px - i, py - j, late)
+                surface = surface_at(fields.surface_0, fields.surface_1, place)
+                h, ustar, inverse_obukhov, z0, scale = surface
 
-                sigma, slope, time = vertical(p.z[n], ustar, inverse_obukhov, h)
-                dt = time_step(slope, time, p.age[n], rules)
+                sigma, slope, time = vertical(z, ustar, inverse_obukhov, h)
+                dt = time_step(slope, time, age, rules)
                 last = clock + dt >= until
                 if last:
                     dt = until - clock
-                z, psi = p.z[n] + 0.5 * dt * p.psi[n] * sigma, p.psi[n]
+                z += 0.5 * dt * psi * sigma
                 if z < 0.0:
                     z, psi = -z, -psi
 
-                k = level_interval(fields.levels, z, k)
-                u, v, w, rho, rho_slope = cube_at(fields, i, j, fx, fy, late, k, z)
-                if z < fields.levels[0]:
-                    ratio = profile(z, fields.levels[0], z0, inverse_obukhov)
-                    u *= ratio
-                    v *= ratio
-                p.drawn[n] += 1
-                first, second, third = normals(p.seed[n], p.number[n], p.drawn[n])
+                k = level_interval(levels, z, k)
+                up = (z - levels[k]) / (levels[k + 1] - levels[k])
+                u, v, w, below, above = cube_at(fields.cube_0, fields.cube_1, place, k, up)
+                rho = below + up * (above - below)
+                rho_slope = (above - below) / (levels[k + 1] - levels[k])
+                if z < levels[0]:
+                    ratio = profile(z, levels[0], z0, inverse_obukhov)
+                    u, v, w = u * ratio, v * ratio, w * z / levels[0]
+                drawn += 1
+                first, second, third = normals(p.seed[n], p.number[n], drawn)
                 sigma, slope, time = vertical(z, ustar, inverse_obukhov, h)
                 memory = math.exp(-dt / time)
                 drift = (1.0 - memory) * time * (slope + sigma * rho_slope / rho)
@@ -201,30 +208,28 @@ def _march(sources: int) -> March:
                 sigma_h, time_h = horizontal(z, ustar, inverse_obukhov, h)
                 memory_h = math.exp(-dt / time_h)
                 kick = math.sqrt(1.0 - memory_h * memory_h)
-                p.chi_x[n] = p.chi_x[n] * memory_h + kick * second
-                p.chi_y[n] = p.chi_y[n] * memory_h + kick * third
-                dx = scale * dt * (window.sign * u + sigma_h * p.chi_x[n])
-                dy = scale * dt * (window.sign * v + sigma_h * p.chi_y[n])
+                chi_x = chi_x * memory_h + kick * second
+                chi_y = chi_y * memory_h + kick * third
+                dx = scale * dt * (window.sign * u + sigma_h * chi_x)
+                dy = scale * dt * (window.sign * v + sigma_h * chi_y)
 
-                p.spread[n] += 2.0 * dt * sigma * sigma * time * (1.0 - math.exp(-p.age[n] / time))
-                depth = layer_depth(p.spread[n], p.floor[n], h, rules.half_layer)
+                spread += 2.0 * dt * sigma * sigma * time * (1.0 - math.exp(-age / time))
+                depth = layer_depth(spread, p.floor[n], h, rules.half_layer)
                 if z < depth:
                     amount = p.weight[n] * dt / (depth * rho)
-                    middle_x, middle_y = p.x[n] + 0.5 * dx, p.y[n] + 0.5 * dy
-                    p.deposited[n] += deposit(target, p.receptor[n], middle_x, middle_y, amount)
+                    p.deposited[n] += deposit(target, p.receptor[n], x + 0.5 * dx, y + 0.5 * dy, amount)
 
                 z += 0.5 * dt * psi * sigma + window.sign * dt * w
                 if z < 0.0:
                     z, psi = -z, -psi
-                p.x[n] += dx
-                p.y[n] += dy
-                p.z[n], p.psi[n] = z, psi
-                p.age[n] += dt
+                x, y, age = x + dx, y + dy, age + dt
                 clock = until if last else clock + dt
                 steps += 1
-                px = (p.x[n] - fields.origin[0]) / fields.step[0]
-                py = (p.y[n] - fields.origin[1]) / fields.step[1]
-                p.status[n] = edge_crossed(px, py, z, fields)
+                px, py = (x - origin_x) / step_x, (y - origin_y) / step_y
+                status = edge_crossed(px, py, z, nx, ny, levels[-1])
+            p.x[n], p.y[n], p.z[n], p.psi[n] = x, y, z, psi
+            p.chi_x[n], p.chi_y[n], p.age[n], p.spread[n] = chi_x, chi_y, age, spread
+            p.status[n], p.drawn[n] = status, drawn
         return steps
 
     return march

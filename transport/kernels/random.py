@@ -18,7 +18,7 @@ _UNIT = 2.0**-32
 _TWO_PI = 2.0 * math.pi
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[Word, Word, Word, Word]:
     """Return four random 32-bit words (in uint64) of a counter and a key.
 
@@ -37,7 +37,7 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
     return c0, c1, c2, c3
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def normals(seed: int, particle: int, step: int) -> tuple[float, float, float]:
     """Return three standard normal numbers of a particle's step (Box & Muller 1958).
 

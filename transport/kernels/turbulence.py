@@ -22,7 +22,7 @@ _ENTRAINMENT = 0.15  # half width of the change at the mixing height, in mixing 
 _LOWEST = 1.0  # m: turbulence is held constant below
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def vertical(
     z: float, ustar: float, inverse_obukhov: float, mixing_height: float
 ) -> tuple[float, float, float]:
@@ -56,7 +56,7 @@ def vertical(
     return (1.0 - aloft) * sigma + aloft * _FREE_SIGMA_W, slope, (1.0 - aloft) * time + aloft * _FREE_TIME
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def horizontal(z: float, ustar: float, inverse_obukhov: float, mixing_height: float) -> tuple[float, float]:
     """Return sigma_u = sigma_v (m s-1) and their time scale (s) at height z (m).
 
@@ -75,7 +75,7 @@ def horizontal(z: float, ustar: float, inverse_obukhov: float, mixing_height: fl
     return (1.0 - aloft) * sigma + aloft * _FREE_SIGMA_H, (1.0 - aloft) * time + aloft * _FREE_TIME
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def _aloft(z: float, h: float) -> tuple[float, float]:
     """Return how far z is through the entrainment zone, 0 to 1, and the vertical gradient of that (m-1)."""
     width = 2.0 * _ENTRAINMENT * h
