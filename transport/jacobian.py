@@ -29,7 +29,8 @@ def build_jacobian(
     Returns
     -------
     Dataset `jacobian`: row n of a CSR matrix over (flux_time, y, x) flattened in C order; hours of the
-    footprint are summed into the interval that holds them.
+    footprint are summed into the interval that holds them. A lag of another model's footprint (`lag_bounds`)
+    has to lie in one interval.
 
     Raises
     ------
@@ -39,8 +40,10 @@ def build_jacobian(
     schema.check(footprints, "footprints")
     edges = _checked_edges(flux_time_edges)
     end = _full_hour(footprints.time.values)
-    starts = end[:, None] - (footprints.lag.values[None, :] + 1) * _HOUR
+    newer, older = lag_hours(footprints)
+    starts = end[:, None] - older
     interval = np.searchsorted(edges, starts, side="right") - 1
+    _check_undivided(footprints, interval, np.searchsorted(edges, end[:, None] - newer, side="left") - 1)
     outside = (interval < 0) | (interval >= edges.size - 1)
     total, lost = _sums(footprints, outside)
     if lost.any() and not drop_early:
@@ -113,6 +116,27 @@ def _checked_edges(edges: time.Times) -> time.Times:
     if uneven.size:
         raise DataError(f"flux_time: edge {uneven[0]} is not a full hour; footprints are hourly")
     return edges
+
+
+def lag_hours(footprints: xr.Dataset) -> tuple[npt.NDArray[np.timedelta64], npt.NDArray[np.timedelta64]]:
+    """Return how long before the full hour each lag ends and begins, shape (lag,); one hour if not stated."""
+    if "lag_bounds" not in footprints.variables:
+        return footprints.lag.values * _HOUR, (footprints.lag.values + 1) * _HOUR
+    nanoseconds = np.round(footprints.lag_bounds.values * 3.6e12).astype(np.int64)
+    newer, older = nanoseconds.astype("timedelta64[ns]").T
+    return newer, older
+
+
+def _check_undivided(footprints: xr.Dataset, first: npt.NDArray[np.intp], last: npt.NDArray[np.intp]) -> None:
+    """Raise if a lag that holds sensitivity lies in several flux intervals: its share in each is unknown."""
+    divided = (first != last) & (footprints.foot != 0).any(("y", "x")).values
+    if divided.any():
+        n, k = np.argwhere(divided)[0]
+        hours = footprints.lag_bounds.values[k].tolist()
+        raise DataError(
+            f"footprints: lag of {hours} h before {footprints.datum_id.values[n]} and {divided.sum() - 1} "
+            "more lie in several flux intervals; expected flux_time intervals that hold each"
+        )
 
 
 def _full_hour(times: time.Times) -> time.Times:
