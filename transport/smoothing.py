@@ -48,9 +48,9 @@ def smooth(
 
     The width is that of STILT's gridding (Fasoli et al. 2018, Geosci. Model Dev. 11, 2813; calc_footprint.r):
     w = 0.06 D^(1/4) t^(1/2) degrees of latitude, t the age in days, D the summed variance of place in square
-    degrees. STILT takes D of all particles of a time step, this of the hour's own footprint. Each cell's value
-    is spread by the integral of the Gaussian over the cells around it; at the grid's edge the kernel is scaled
-    up so that nothing leaves (renormalised, not reflected). `foot_sum_sd`, `off_grid`, `outside` stay.
+    degrees. STILT takes D of all particles of a time step, this of the hour's own footprint. Each cell's
+    value is spread by the integral of the Gaussian over the cells around it; at the grid's edge the kernel is
+    scaled up so that nothing leaves (renormalised, not reflected). `foot_sum_sd`, `off_grid`, `outside` stay.
 
     Returns
     -------
