@@ -123,8 +123,8 @@ def _write(job: Job, folder: Path) -> None:
     mean = mean_fields(solution_of(job), whole, job.mapper)
     draw_maps(mean, folder / "maps", sites, outlines, _footprint_sum(job))
     write_viewer(_page(job, mean, sites, outlines), folder / "viewer" / "index.html")
-    datasets = (job.dataset(name) for name in ("diagnostics", "posterior", "totals"))
-    write_report(*datasets, _context(job), folder / "report.html")
+    fit, posterior, totals = (job.dataset(name) for name in ("diagnostics", "posterior", "totals"))
+    write_report(fit, posterior, totals, _context(job), folder / "report.html")
 
 
 def _stamped(ds: xr.Dataset, name: str, config: Config, stamp: Stamp) -> xr.Dataset:
@@ -190,7 +190,7 @@ def _about(job: Job) -> About:
 
 def _context(job: Job) -> Context:
     config, stamp = config_of(job), job.stamp
-    dropped = pd.DataFrame(job.inputs["dropped"], columns=["site", "reason", "count"])
+    dropped = pd.DataFrame(cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"])
     return Context(
         title=_title(config),
         place=_place(config),

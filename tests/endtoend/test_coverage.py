@@ -1,8 +1,8 @@
 """Over many small worlds the stated interval of the city total holds the truth as often as it says.
 
-The whole way is walked for each seed: weather, two independent sets of particles (one carries the truth, one is
-what the analyst has), a background that is wrong as stated, errors drawn from the full error model. The truth
-is drawn by the world's own dense Cholesky, not by the inversion's covariance code.
+The whole way is walked for each seed: weather, two independent sets of particles (one carries the truth,
+one is what the analyst has), a background that is wrong as stated, errors drawn from the full error model.
+The truth is drawn by the world's own dense Cholesky, not by the inversion's covariance code.
 """
 
 from dataclasses import dataclass
@@ -79,9 +79,6 @@ def walk(seed: int) -> Walk:
 def test_interval_of_the_domain_total_covers_the_truth():
     walks = [walk(seed) for seed in SEEDS]
     z = np.array([w.z for w in walks])
-    print(
-        f"covered {np.sum(np.abs(z) < 1.96)} of {z.size}, mean z2 {np.mean(z**2):.3f}, mean z {z.mean():.3f}"
-    )
     assert np.sum(np.abs(z) < 1.96) >= 44
     assert 0.6 <= np.mean(z**2) <= 1.5
     # the data must have had a say, or coverage would only be that of the prior
