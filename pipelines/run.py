@@ -35,7 +35,24 @@ PRODUCTS = ("posterior.nc", "diagnostics.nc", "totals.csv", "report.html", "view
 PACKAGES = ("numpy", "scipy", "xarray", "numba", "pyproj", "netCDF4", "dask", "distributed", "icechunk",
             "prefect", "pydantic", "matplotlib", "cartopy")  # fmt: skip
 
-Execute = Callable[[Engine, Stage], Done]
+
+def _nothing(_folder: Path) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Host:
+    """What carries the stages out: this process itself, or Prefect.
+
+    begin : called once the run holds its folder
+    execute : runs one stage
+    """
+
+    begin: Callable[[Path], None] = _nothing
+    execute: Callable[[Engine, Stage], Done] = Engine.execute
+
+
+HERE = Host()
 
 
 @dataclass(frozen=True)
@@ -87,7 +104,7 @@ def run(
     folder: Path,
     options: Options,
     watch: Watch | None = None,
-    execute: Execute = Engine.execute,
+    host: Host = HERE,
     recipe: Recipe | None = None,
 ) -> Outcome:
     """Run a configuration; the folder has its manifest only when all else is there.
@@ -100,6 +117,7 @@ def run(
     read = read_config(path)
     chosen = recipe or standard()
     with _own(folder):
+        host.begin(folder)
         stamp = _begin(folder, read, options.resume)
         with (
             json_log(folder / EVENTS, stamp.run_id),
@@ -115,16 +133,16 @@ def run(
                 watch or Silent(),
             )
             try:
-                _execute(engine, chosen.plan(read.config), execute)
+                _execute(engine, chosen.plan(read.config), host)
                 return _finish(engine, read, folder)
             except Exception as fault:
                 log("run failed", error=str(fault), kind=type(fault).__name__)
                 raise
 
 
-def _execute(engine: Engine, stages: Sequence[Stage], execute: Execute) -> None:
+def _execute(engine: Engine, stages: Sequence[Stage], host: Host) -> None:
     for stage in stages:
-        done = execute(engine, stage)
+        done = host.execute(engine, stage)
         log("stage done", stage=done.stage, key=done.key, seconds=round(done.seconds, 3), reused=done.reused)
 
 

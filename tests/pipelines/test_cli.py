@@ -107,7 +107,7 @@ def test_the_page_is_served_on_this_machine_only_and_hidden_files_are_not(tmp_pa
 
 
 def test_a_folder_without_a_page_is_not_served(tmp_path: Path):
-    with pytest.raises(DataError, match="no viewer/index.html"):
+    with pytest.raises(DataError, match=r"no viewer/index\.html"):
         page_server(tmp_path, 0)
 
 

@@ -92,5 +92,5 @@ def test_common_data_too_large_for_a_worker_are_refused_before_they_are_sent(mon
 
 def test_a_cluster_that_is_not_there_is_a_configuration_error(monkeypatch):
     mapper = DaskMapper(workers=1, scheduler="tcp://127.0.0.1:1", patience=1.0)
-    with pytest.raises(ConfigError, match="no cluster with workers at 'tcp://127.0.0.1:1'"):
+    with pytest.raises(ConfigError, match=r"no cluster with workers at 'tcp://127.0.0.1:1'"):
         list(mapper(work, None, ITEMS))
