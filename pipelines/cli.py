@@ -144,5 +144,60 @@ def serve(
     serve_forever(config, cron, output, workers, OUT)
 
 
+@cli.command()
+def footprints(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILES]...", help="further met files")
+    ] = None,
+    met: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILES...", help="WRF output files, or one met cube (zarr); several may follow"),
+    ] = None,
+    receptors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="columns time (UTC), latitude, longitude, height (m above ground); optional receptor (rows "
+            "of one id are its points), weight (of a point), duration (s, averaging before time)",
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="NC", help="file to write")] = Path(
+        "foot.nc"
+    ),
+    particles: Annotated[int, typer.Option(min=2, help="per receptor")] = 1000,
+    hours: Annotated[float, typer.Option(help="how far back particles are followed")] = 24.0,
+    domain: Annotated[
+        str | None, typer.Option(metavar="W,S,E,N", help="degrees; without it the area of the met")
+    ] = None,
+    resolution: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DEG|M",
+            help="cell size: 1000m or 1km gives a grid in the met's projection, 0.01deg one in longitude and "
+            "latitude; a bare number is degrees below 10, else metres; without it the met's spacing",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="of all random numbers")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, help="the result is the same for any number")] = 1,
+    smooth: Annotated[float, typer.Option(min=0, help="width of the kernel over STILT's; 0: none")] = 1.0,
+    estimator: Annotated[str, typer.Option(help="growing, or half: the layer of STILT")] = "growing",
+    stilt: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="also write STILT's files; needs degrees")
+    ] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="draw PNGs beside the output; without --met: of the existing one")
+    ] = False,
+) -> None:
+    """Compute footprints of receptors from met files, without a configuration."""
+    from pipelines.footprint_command import Options, footprint_command
+
+    given = (*(met or ()), *(files or ()))
+    options = Options(
+        given, receptors, output, particles, hours, domain, resolution, seed, threads, smooth, estimator,
+        stilt, plot,
+    )  # fmt: skip
+    footprint_command(options, OUT, ERR)
+
+
 if __name__ == "__main__":
     app()

@@ -190,7 +190,9 @@ def _about(job: Job) -> About:
 
 def _context(job: Job) -> Context:
     config, stamp = config_of(job), job.stamp
-    dropped = pd.DataFrame(cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"])
+    dropped = pd.DataFrame(
+        cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"]
+    )
     return Context(
         title=_title(config),
         place=_place(config),

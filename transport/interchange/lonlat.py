@@ -220,7 +220,8 @@ def to_lonlat(footprints: xr.Dataset, cells: LonLatCells) -> xr.Dataset:
 
     Returns
     -------
-    Dataset `footprints_lonlat`; the release point is not known to `footprints` and stays NaN.
+    Dataset `footprints_lonlat`; the release point is NaN unless the footprints carry it
+    (`receptor_table.with_releases`).
     """
     schema.check(footprints, "footprints")
     grid = Grid.from_dataset(footprints)
@@ -228,8 +229,7 @@ def to_lonlat(footprints: xr.Dataset, cells: LonLatCells) -> xr.Dataset:
     n, lags = footprints.sizes["receptor"], footprints.sizes["lag"]
     flat = footprints.foot.values.reshape(n * lags, -1).astype(np.float64)
     foot = (share @ flat.T).T.reshape(n, lags, *cells.shape)
-    unknown = np.full(n, np.nan)
-    releases = Releases(footprints.time.values, np.zeros(n), unknown, unknown, unknown, "metroflux")
+    releases = _releases(footprints)
     axes = Axes(cells.lon_bounds.mean(axis=1), cells.lat_bounds.mean(axis=1), lag_bounds_of(footprints))
     known = Known(footprints.outside.values, footprints.attrs)
     ds = footprints_lonlat(foot, axes, releases, known, "footprints")
@@ -239,6 +239,21 @@ def to_lonlat(footprints: xr.Dataset, cells: LonLatCells) -> xr.Dataset:
     return ds.assign(
         off_grid=("receptor", beside, {"units": "m2 s mol-1"}), reason=footprints.reason.variable
     ).assign_coords(receptor=footprints.receptor.variable, datum_id=footprints.datum_id.variable)
+
+
+def _releases(footprints: xr.Dataset) -> Releases:
+    def known(name: str, otherwise: float) -> Floats:
+        empty = np.full(footprints.sizes["receptor"], otherwise)
+        return footprints[name].values if name in footprints.variables else empty
+
+    return Releases(
+        time=footprints.time.values,
+        duration=known("duration", 0.0),
+        latitude=known("release_latitude", np.nan),
+        longitude=known("release_longitude", np.nan),
+        height=known("release_height", np.nan),
+        name="metroflux",
+    )
 
 
 def lag_bounds_of(footprints: xr.Dataset) -> Floats:

@@ -1,0 +1,143 @@
+"""`metroflux footprints`: from what was typed to what is printed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from metroflux.errors import ConfigError
+from pipelines.footprints import Made, Request, make_footprints, open_footprints
+
+_SHOWN = 5  # reasons of empty footprints on the screen; the file has all
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of the command, as typed."""
+
+    met: tuple[Path, ...]
+    receptors: Path | None
+    output: Path
+    particles: int
+    hours: float
+    domain: str | None
+    resolution: str | None
+    seed: int
+    threads: int
+    smooth: float
+    estimator: str
+    stilt: Path | None
+    plot: bool
+
+
+def footprint_command(options: Options, out: Console, err: Console) -> None:
+    """Compute, write, draw and tell what the options ask for.
+
+    Raises
+    ------
+    ConfigError
+        If options lack or contradict each other.
+    """
+    if not options.met and options.receptors is None and (options.plot or options.stilt):
+        footprints = open_footprints(options.output)
+    else:
+        made = _make(options, err)
+        footprints = made.footprints
+        out.print(_screen(options, made))
+    if options.stilt is not None:
+        from transport.interchange.stilt import write_stilt
+
+        if "lon" not in footprints.dims:
+            raise ConfigError("--stilt: the footprints are on a map grid; expected --resolution in degrees")
+        files = write_stilt(footprints, options.stilt)
+        out.print(
+            f"{len(files)} STILT files in {options.stilt}", markup=False, highlight=False, soft_wrap=True
+        )
+    if options.plot:
+        from products.footprint_plot import draw_footprints
+
+        for path in draw_footprints(footprints, options.output.with_suffix("")):
+            out.print(str(path), markup=False, highlight=False, soft_wrap=True)
+
+
+def _make(options: Options, err: Console) -> Made:
+    lacking = [n for n, given in (("--met", options.met), ("--receptors", options.receptors)) if not given]
+    if lacking:
+        raise ConfigError(f"footprints: {' and '.join(lacking)} missing; see metroflux footprints --help")
+    if options.estimator not in ("growing", "half"):
+        raise ConfigError(f"--estimator '{options.estimator}'; expected growing or half")
+    assert options.receptors is not None  # noqa: S101 - said above
+    request = Request(
+        met=options.met, receptors=options.receptors, output=options.output, particles=options.particles,
+        hours=options.hours, domain=options.domain, resolution=options.resolution, seed=options.seed,
+        threads=options.threads, smoothing=options.smooth,
+        estimator="half" if options.estimator == "half" else "growing",
+    )  # fmt: skip
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("reading the met", total=None)
+
+        def told(done: int, total: int) -> None:
+            bar.update(task, description="batches of receptors", completed=done, total=total)
+
+        return make_footprints(request, told)
+
+
+def _screen(options: Options, made: Made) -> Panel:
+    """Return the summary on one screen."""
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    for label, text in _lines(options, made):
+        table.add_row(f"[bold]{label}[/]", escape(text))
+    return Panel(table, title=escape(str(options.output)), border_style="green", expand=False)
+
+
+def _lines(options: Options, made: Made) -> list[tuple[str, str]]:
+    ds, grid = made.footprints, made.layout.grid
+    reason = ds.reason.values.astype(str)
+    count, empty = reason.size, np.flatnonzero(reason != "ok")
+    cells = made.layout.cells
+    shape = f"{grid.nx} x {grid.ny} cells of {grid.dx:,.0f} m, the met's projection"
+    if cells is not None:
+        size = float(cells.lon_bounds[0, 1] - cells.lon_bounds[0, 0])
+        shape = (
+            f"{cells.shape[1]} x {cells.shape[0]} cells of {size:g} degrees, from cells of {grid.dx:,.0f} m"
+        )
+    total = ds.foot.sum([d for d in ds.foot.dims if d != "receptor"], dtype=np.float64).values
+    lines = [
+        ("receptors", f"{count}, {count - empty.size} with a footprint; {options.particles} particles each"),
+        ("grid", f"{shape}; {ds.sizes['lag']} hours"),
+    ]
+    if empty.size < count:
+        seen = total > 0
+        error = np.median(100 * ds.foot_sum_sd.values[seen] / total[seen])
+        lines.append(
+            (
+                "sum",
+                f"{total[seen].mean():.4g} m2 s mol-1 (ppm per umol m-2 s-1), Monte-Carlo sd {error:.1f} %",
+            )
+        )
+    lines.append(("lost", _lost(ds, total)))
+    lines += [("empty", f"{ds.datum_id.values[n]}: {reason[n]}") for n in empty[:_SHOWN]]
+    if empty.size > _SHOWN:
+        lines.append(("", f"and {empty.size - _SHOWN} more"))
+    timing = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in made.seconds.items())
+    return [*lines, ("time", f"{timing}; {made.seconds['particles'] / count:.3f} s per receptor")]
+
+
+def _lost(ds: xr.Dataset, total: np.ndarray) -> str:
+    """Return how many particles left the met, and how much sensitivity fell beside the grid."""
+    share = ds.outside.mean("receptor")
+    parts = [
+        f"{100 * float(s):.1f} % {e}" for e, s in zip(ds.edge.values, share.values, strict=True) if s > 0
+    ]
+    beside = float(ds.off_grid.sum())
+    everything = float(total.sum()) + beside
+    off = 100 * beside / everything if everything > 0 else 0.0
+    edges = ", ".join(parts) or "none"
+    return f"particles over the met's edges: {edges}; sensitivity beside the grid {off:.1f} %"
