@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from metroflux.errors import ConfigError
+from pipelines.footprint_grid import parse_resolution
 from pipelines.footprints import Made, Request, make_footprints, open_footprints
 
 _SHOWN = 5  # reasons of empty footprints on the screen; the file has all
@@ -54,7 +55,9 @@ def footprint_command(options: Options, out: Console, err: Console) -> None:
         from transport.interchange.stilt import write_stilt
 
         if "lon" not in footprints.dims:
-            raise ConfigError("--stilt: the footprints are on a map grid; expected --resolution in degrees")
+            raise ConfigError(
+                "--stilt: the footprints are not in longitude and latitude; expected such a file"
+            )
         files = write_stilt(footprints, options.stilt)
         out.print(
             f"{len(files)} STILT files in {options.stilt}", markup=False, highlight=False, soft_wrap=True
@@ -72,6 +75,10 @@ def _make(options: Options, err: Console) -> Made:
         raise ConfigError(f"footprints: {' and '.join(lacking)} missing; see metroflux footprints --help")
     if options.estimator not in ("growing", "half"):
         raise ConfigError(f"--estimator '{options.estimator}'; expected growing or half")
+    if options.stilt and (options.resolution is None or not parse_resolution(options.resolution).degrees):
+        raise ConfigError(
+            "--stilt: its files are in longitude and latitude; expected --resolution in degrees"
+        )
     assert options.receptors is not None  # noqa: S101 - said above
     request = Request(
         met=options.met, receptors=options.receptors, output=options.output, particles=options.particles,

@@ -1,8 +1,5 @@
 """Footprints of other models: read as they are, conserved on the way to the grid and back."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -153,7 +150,7 @@ def test_unknown_units_and_missing_hours_are_refused(tmp_path):
 def test_jacobian_takes_an_integrated_footprint_only_inside_one_interval():
     source = synthetic(lags=1)
     bounds = np.array([[0.0, 5.0]])
-    gridded = to_grid(source.assign_coords(lag_bounds=(("lag", "bounds"), bounds, {"units": "h"})), GRID)
+    gridded = to_grid(source.assign_coords(lag_bounds=(("lag", "bounds"), bounds)), GRID)
     hour = np.timedelta64(1, "h")
     whole = build_jacobian(gridded, START + np.array([0, 24]) * hour)
     assert float(whole.sensitivity.sum()) == pytest.approx(float(gridded.foot.sum()), rel=1e-5)
@@ -161,13 +158,6 @@ def test_jacobian_takes_an_integrated_footprint_only_inside_one_interval():
         build_jacobian(gridded, START + np.array([0, 3, 24]) * hour)
     with pytest.raises(DataError, match="outside the flux intervals"):
         build_jacobian(gridded.isel(receptor=[0]), START + np.array([6, 24]) * hour)
-
-
-def data(name: str) -> Path:
-    root = os.environ.get("METROFLUX_DATA")
-    if not root:
-        pytest.skip("METROFLUX_DATA is not set")
-    return Path(root) / name
 
 
 SAMPLES = {
@@ -180,9 +170,9 @@ SAMPLES = {
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("name", SAMPLES)
-def test_integrated_footprints_of_real_files_are_read_exactly(name):
+def test_integrated_footprints_of_real_files_are_read_exactly(name, data_dir):
     variable, hours, reach = SAMPLES[name]
-    path = data(name)
+    path = data_dir / name
     read = read_footprints(path, hours)
     with xr.open_dataset(path, decode_timedelta=False) as raw:
         np.testing.assert_array_equal(read.foot.values[:, 0], raw[variable].values.astype(np.float32))
@@ -192,8 +182,8 @@ def test_integrated_footprints_of_real_files_are_read_exactly(name):
 
 
 @pytest.mark.realdata
-def test_time_resolved_footprints_of_a_real_file_are_read_exactly():
-    path = data("uk_tacolneston/TAC-100magl_UKV_co2_TEST_201407.nc")
+def test_time_resolved_footprints_of_a_real_file_are_read_exactly(data_dir):
+    path = data_dir / "uk_tacolneston/TAC-100magl_UKV_co2_TEST_201407.nc"
     read = read_time_resolved(path, 720.0)
     with xr.open_dataset(path) as raw:
         want = raw.fp_HiTRes.transpose("time", "H_back", "lat", "lon").values.astype(np.float32)
@@ -207,8 +197,8 @@ def test_time_resolved_footprints_of_a_real_file_are_read_exactly():
 
 
 @pytest.mark.realdata
-def test_real_footprints_go_onto_a_projected_grid_with_their_sum():
-    source = read_footprints(data("footprints/THW-column_NAME_UMG_EUROPE_TEST_inert_202304.nc"), 720.0)
+def test_real_footprints_go_onto_a_projected_grid_with_their_sum(data_dir):
+    source = read_footprints(data_dir / "footprints/THW-column_NAME_UMG_EUROPE_TEST_inert_202304.nc", 720.0)
     grid = Grid("EPSG:32630", 500e3, 5_550e3, 20e3, 20e3, 20, 20)
     gridded = to_grid(source, grid)
     assert float(gridded.foot.sum()) > 0.1

@@ -153,12 +153,12 @@ def _coords(lag_bounds: Floats, lon: Floats, lat: Floats, where: str) -> dict[st
     )
     return {
         "lag": ("lag", np.arange(len(lag_bounds), dtype=np.int64), {"units": "h", "bounds": "lag_bounds"}),
-        "lag_bounds": (("lag", "bounds"), lag_bounds.astype(np.float64), {"units": "h"}),
+        "lag_bounds": (("lag", "bounds"), lag_bounds.astype(np.float64)),
         "edge": ("edge", np.array(EDGES)),
         "lat": ("lat", lat, north),
         "lon": ("lon", lon, east),
-        "lat_bounds": (("lat", "bounds"), lat_bounds, {"units": "degrees_north"}),
-        "lon_bounds": (("lon", "bounds"), lon_bounds, {"units": "degrees_east"}),
+        "lat_bounds": (("lat", "bounds"), lat_bounds),
+        "lon_bounds": (("lon", "bounds"), lon_bounds),
     }
 
 
