@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from metroflux import schema
 from metroflux.constants import SECONDS_PER_YEAR
 from metroflux.grid import Grid
 from metroflux.provenance import Stamp
+from metroflux.uncertainty import components
 from metroflux.units import molar_mass
 from pipelines import gate
 from pipelines.config import Config
 from pipelines.engine import Job
+from pipelines.fields import seeds
 from pipelines.inputs import Outputs, config_of
 from pipelines.model import solution_of
 from pipelines.store import Folder
@@ -24,6 +27,7 @@ from products.fields import mean_fields, step_fields
 from products.maps import draw_maps
 from products.periods import named_periods
 from products.places import Outline, Site, outlines_from_geojson
+from products.report import Context, write_report
 from products.table import write_csv
 from products.totals import make_totals
 from products.viewer import About, Page, write_viewer
@@ -102,6 +106,13 @@ def _write(job: Job, folder: Path) -> None:
     mean = mean_fields(solution_of(job), job.mapper)
     draw_maps(mean, folder / "maps", sites, outlines, _footprint_sum(job))
     write_viewer(_page(job, mean, sites, outlines), folder / "viewer" / "index.html")
+    write_report(
+        job.dataset("diagnostics"),
+        job.dataset("posterior"),
+        job.dataset("totals"),
+        _context(job),
+        folder / "report.html",
+    )
 
 
 def _stamped(ds: xr.Dataset, name: str, config: Config, stamp: Stamp) -> xr.Dataset:
@@ -161,6 +172,32 @@ def _about(job: Job) -> About:
         language=config.products.language,
         notes=tuple(reasons),
     )
+
+
+def _context(job: Job) -> Context:
+    config, dropped = config_of(job), cast(list[dict[str, Any]], job.inputs["dropped"])
+    return Context(
+        title=_title(config),
+        place=_place(config),
+        run_id=job.stamp.run_id,
+        code_version=_version(job),
+        config_sha256=job.stamp.config_sha256,
+        held=cast(list[str], job.inputs["reasons"]),
+        dropped=pd.DataFrame(dropped, columns=["site", "reason", "count"]),
+        traceability=_traceability(job.dataset("observations"), job.dataset("background")),
+        inputs=job.stamp.inputs,
+        seeds=seeds(config.model_dump()),
+    )
+
+
+def _traceability(*datasets: xr.Dataset) -> dict[str, list[str]]:
+    """Return what the errors of each cause rest on: certificates, reference materials, models."""
+    found: dict[str, list[str]] = {}
+    for shared in (part for ds in datasets for part in components(ds)[1]):
+        ids = found.setdefault(shared.cause, [])
+        if shared.traceable_to not in ids:
+            ids.append(shared.traceable_to)
+    return found
 
 
 def _version(job: Job) -> str:
