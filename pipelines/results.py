@@ -18,10 +18,9 @@ from metroflux.units import molar_mass
 from pipelines import gate
 from pipelines.config import Config
 from pipelines.engine import Job
-from pipelines.fields import to_numpy
+from pipelines.fields import seeds, to_numpy
 from pipelines.inputs import Outputs, config_of
 from pipelines.model import solution_of
-from pipelines.run import seeds
 from pipelines.store import Folder
 from priors.regions import DOMAIN, region_weights, regional_regions
 from products.export import write_netcdf
@@ -189,31 +188,29 @@ def _about(job: Job) -> About:
 
 
 def _context(job: Job) -> Context:
-    config, stamp = config_of(job), job.stamp
-    dropped = pd.DataFrame(cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"])
+    config, dropped = config_of(job), cast(list[dict[str, Any]], job.inputs["dropped"])
     return Context(
         title=_title(config),
         place=_place(config),
-        run_id=stamp.run_id,
+        run_id=job.stamp.run_id,
         code_version=_version(job),
-        config_sha256=stamp.config_sha256,
+        config_sha256=job.stamp.config_sha256,
         held=cast(list[str], job.inputs["reasons"]),
-        dropped=dropped,
-        traceability=_traceability(job),
-        inputs=stamp.inputs,
+        dropped=pd.DataFrame(dropped, columns=["site", "reason", "count"]),
+        traceability=_traceability(job.dataset("observations"), job.dataset("background")),
+        inputs=job.stamp.inputs,
         seeds=seeds(config.model_dump()),
         limits=LIMITS,
     )
 
 
-def _traceability(job: Job) -> dict[str, list[str]]:
-    """Return what each shared cause of uncertainty rests on, of observations and background."""
+def _traceability(*datasets: xr.Dataset) -> dict[str, list[str]]:
+    """Return what the errors of each cause rest on: certificates, reference materials, models."""
     found: dict[str, list[str]] = {}
-    for name in ("selected", "background"):
-        for part in components(job.dataset(name))[1]:
-            known = found.setdefault(part.cause, [])
-            if part.traceable_to not in known:
-                known.append(part.traceable_to)
+    for shared in (part for ds in datasets for part in components(ds)[1]):
+        ids = found.setdefault(shared.cause, [])
+        if shared.traceable_to not in ids:
+            ids.append(shared.traceable_to)
     return found
 
 

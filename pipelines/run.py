@@ -21,7 +21,7 @@ from metroflux.provenance import Stamp, code_sha256
 from pipelines.config import Config, Read, read_config
 from pipelines.dask_mapper import open_mapper
 from pipelines.engine import Done, Engine, Stage, Watch
-from pipelines.fields import DATA, paths_of
+from pipelines.fields import DATA, paths_of, seeds
 from pipelines.store import CODECS, Codec, Store, remove, write_atomically
 from pipelines.watch import Silent, json_log, log
 
@@ -274,21 +274,6 @@ def _manifest(
         "python": platform.python_version(),
         "summary": dict(summary),
     }
-
-
-def seeds(values: object, path: str = "") -> dict[str, int]:
-    """Return every seed of a configuration by its dotted name.
-
-    >>> seeds({"world": {"seed": 1, "truth_seed": 2}})
-    {'world.seed': 1, 'world.truth_seed': 2}
-    """
-    if not isinstance(values, dict):
-        return {}
-    found: dict[str, int] = {}
-    for key, value in values.items():
-        name = f"{path}.{key}".lstrip(".")
-        found |= {name: value} if key.endswith("seed") and isinstance(value, int) else seeds(value, name)
-    return found
 
 
 def _version(name: str) -> str:
