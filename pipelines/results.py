@@ -12,12 +12,13 @@ from metroflux import schema
 from metroflux.constants import SECONDS_PER_YEAR
 from metroflux.grid import Grid
 from metroflux.provenance import Stamp
+from metroflux.time import Times
 from metroflux.uncertainty import components
 from metroflux.units import molar_mass
 from pipelines import gate
 from pipelines.config import Config
 from pipelines.engine import Job
-from pipelines.fields import seeds
+from pipelines.fields import seeds, to_numpy
 from pipelines.inputs import Outputs, config_of
 from pipelines.model import solution_of
 from pipelines.store import Folder
@@ -32,6 +33,14 @@ from products.table import write_csv
 from products.totals import make_totals
 from products.viewer import About, Page, write_viewer
 
+LIMITS = (
+    "Emissions are territorial (scope 1) and net: what enters the air inside the area, less what leaves it.",
+    "Plants release at the surface: stack height and plume rise are not modelled.",
+    "Lengths, durations and sizes of the errors are given by the configuration, not estimated from the data.",
+    "Emissions are not bounded: a small one may come out negative within its uncertainty.",
+)
+"""What a reader of the report must know, whatever the run."""
+
 
 def total(job: Job) -> Outputs:
     """Make the totals of each region, sector and period."""
@@ -39,8 +48,14 @@ def total(job: Job) -> Outputs:
     regions = _regions(job)
     # the report and the page are about the whole run, whatever else is asked for
     kinds = dict.fromkeys(("run", *config.products.periods))
-    periods = named_periods(job.dataset("posterior").flux_time_bounds.values, list(kinds))
+    periods = named_periods(_observed(job), list(kinds))
     return {"totals": make_totals(solution_of(job), regions, periods), "regions": regions}
+
+
+def _observed(job: Job) -> Times:
+    """Return the bounds of the flux intervals of the run itself: the lead before it is solved, not shown."""
+    bounds = job.dataset("posterior").flux_time_bounds.values
+    return bounds[bounds[:, 0] >= to_numpy(config_of(job).run.start)]
 
 
 def _regions(job: Job) -> xr.Dataset:
@@ -103,16 +118,12 @@ def _write(job: Job, folder: Path) -> None:
         write_netcdf(_stamped(job.dataset(name), name, config, stamp), folder / f"{name}.nc")
     write_csv(job.dataset("totals"), folder / "totals.csv")
     sites, outlines = _sites(job), _outlines(job)
-    mean = mean_fields(solution_of(job), job.mapper)
+    (whole,) = named_periods(_observed(job), ("run",))
+    mean = mean_fields(solution_of(job), whole, job.mapper)
     draw_maps(mean, folder / "maps", sites, outlines, _footprint_sum(job))
     write_viewer(_page(job, mean, sites, outlines), folder / "viewer" / "index.html")
-    write_report(
-        job.dataset("diagnostics"),
-        job.dataset("posterior"),
-        job.dataset("totals"),
-        _context(job),
-        folder / "report.html",
-    )
+    fit, posterior, totals = (job.dataset(name) for name in ("diagnostics", "posterior", "totals"))
+    write_report(fit, posterior, totals, _context(job), folder / "report.html")
 
 
 def _stamped(ds: xr.Dataset, name: str, config: Config, stamp: Stamp) -> xr.Dataset:
@@ -147,10 +158,12 @@ def _outlines(job: Job) -> tuple[Outline, ...]:
 
 def _page(job: Job, mean: xr.Dataset, sites: Sequence[Site], outlines: Sequence[Outline]) -> Page:
     solution = solution_of(job)
-    steps = named_periods(job.dataset("posterior").flux_time_bounds.values, ("step",))
+    bounds = _observed(job)
+    steps = named_periods(bounds, ("step",))
+    fields = step_fields(solution, job.mapper)
     return Page(
         mean=mean,
-        steps=step_fields(solution, job.mapper),
+        steps=fields.isel(period=fields.period_bounds.values[:, 0] >= bounds[0, 0]),
         totals=job.dataset("totals"),
         series=make_totals(solution, job.dataset("regions"), steps),
         about=_about(job),
@@ -175,28 +188,33 @@ def _about(job: Job) -> About:
 
 
 def _context(job: Job) -> Context:
-    config, dropped = config_of(job), cast(list[dict[str, Any]], job.inputs["dropped"])
+    config, stamp = config_of(job), job.stamp
+    dropped = pd.DataFrame(
+        cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"]
+    )
     return Context(
         title=_title(config),
         place=_place(config),
-        run_id=job.stamp.run_id,
+        run_id=stamp.run_id,
         code_version=_version(job),
-        config_sha256=job.stamp.config_sha256,
+        config_sha256=stamp.config_sha256,
         held=cast(list[str], job.inputs["reasons"]),
-        dropped=pd.DataFrame(dropped, columns=["site", "reason", "count"]),
-        traceability=_traceability(job.dataset("observations"), job.dataset("background")),
-        inputs=job.stamp.inputs,
+        dropped=dropped,
+        traceability=_traceability(job),
+        inputs=stamp.inputs,
         seeds=seeds(config.model_dump()),
+        limits=LIMITS,
     )
 
 
-def _traceability(*datasets: xr.Dataset) -> dict[str, list[str]]:
-    """Return what the errors of each cause rest on: certificates, reference materials, models."""
+def _traceability(job: Job) -> dict[str, list[str]]:
+    """Return what each shared cause of uncertainty rests on, of observations and background."""
     found: dict[str, list[str]] = {}
-    for shared in (part for ds in datasets for part in components(ds)[1]):
-        ids = found.setdefault(shared.cause, [])
-        if shared.traceable_to not in ids:
-            ids.append(shared.traceable_to)
+    for name in ("selected", "background"):
+        for part in components(job.dataset(name))[1]:
+            known = found.setdefault(part.cause, [])
+            if part.traceable_to not in known:
+                known.append(part.traceable_to)
     return found
 
 

@@ -106,10 +106,10 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
         "regions",
         "reasons",
         "dropped",
+        "selected",
+        "background",
         "sites",
         "outlines",
-        "observations",
-        "background",
     )
     return (
         Stage("totals", results.total, ("totals", "regions"), ("solution", "posterior", "outlines", *areas),
