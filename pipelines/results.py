@@ -188,6 +188,7 @@ def _about(job: Job) -> About:
 
 
 def _context(job: Job) -> Context:
+<<<<<<< HEAD
     config, dropped = config_of(job), cast(list[dict[str, Any]], job.inputs["dropped"])
     return Context(
         title=_title(config),
@@ -199,11 +200,28 @@ def _context(job: Job) -> Context:
         dropped=pd.DataFrame(dropped, columns=["site", "reason", "count"]),
         traceability=_traceability(job.dataset("observations"), job.dataset("background")),
         inputs=job.stamp.inputs,
+=======
+    config, stamp = config_of(job), job.stamp
+    dropped = pd.DataFrame(
+        cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"]
+    )
+    return Context(
+        title=_title(config),
+        place=_place(config),
+        run_id=stamp.run_id,
+        code_version=_version(job),
+        config_sha256=stamp.config_sha256,
+        held=cast(list[str], job.inputs["reasons"]),
+        dropped=dropped,
+        traceability=_traceability(job),
+        inputs=stamp.inputs,
+>>>>>>> room/pipelines
         seeds=seeds(config.model_dump()),
         limits=LIMITS,
     )
 
 
+<<<<<<< HEAD
 def _traceability(*datasets: xr.Dataset) -> dict[str, list[str]]:
     """Return what the errors of each cause rest on: certificates, reference materials, models."""
     found: dict[str, list[str]] = {}
@@ -211,6 +229,16 @@ def _traceability(*datasets: xr.Dataset) -> dict[str, list[str]]:
         ids = found.setdefault(shared.cause, [])
         if shared.traceable_to not in ids:
             ids.append(shared.traceable_to)
+=======
+def _traceability(job: Job) -> dict[str, list[str]]:
+    """Return what each shared cause of uncertainty rests on, of observations and background."""
+    found: dict[str, list[str]] = {}
+    for name in ("selected", "background"):
+        for part in components(job.dataset(name))[1]:
+            known = found.setdefault(part.cause, [])
+            if part.traceable_to not in known:
+                known.append(part.traceable_to)
+>>>>>>> room/pipelines
     return found
 
 

@@ -108,8 +108,6 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
         "dropped",
         "sites",
         "outlines",
-        "observations",
-        "background",
     )
     return (
         Stage("totals", results.total, ("totals", "regions"), ("solution", "posterior", "outlines", *areas),
