@@ -188,19 +188,6 @@ def _about(job: Job) -> About:
 
 
 def _context(job: Job) -> Context:
-<<<<<<< HEAD
-    config, dropped = config_of(job), cast(list[dict[str, Any]], job.inputs["dropped"])
-    return Context(
-        title=_title(config),
-        place=_place(config),
-        run_id=job.stamp.run_id,
-        code_version=_version(job),
-        config_sha256=job.stamp.config_sha256,
-        held=cast(list[str], job.inputs["reasons"]),
-        dropped=pd.DataFrame(dropped, columns=["site", "reason", "count"]),
-        traceability=_traceability(job.dataset("observations"), job.dataset("background")),
-        inputs=job.stamp.inputs,
-=======
     config, stamp = config_of(job), job.stamp
     dropped = pd.DataFrame(
         cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"]
@@ -215,21 +202,11 @@ def _context(job: Job) -> Context:
         dropped=dropped,
         traceability=_traceability(job),
         inputs=stamp.inputs,
->>>>>>> room/pipelines
         seeds=seeds(config.model_dump()),
         limits=LIMITS,
     )
 
 
-<<<<<<< HEAD
-def _traceability(*datasets: xr.Dataset) -> dict[str, list[str]]:
-    """Return what the errors of each cause rest on: certificates, reference materials, models."""
-    found: dict[str, list[str]] = {}
-    for shared in (part for ds in datasets for part in components(ds)[1]):
-        ids = found.setdefault(shared.cause, [])
-        if shared.traceable_to not in ids:
-            ids.append(shared.traceable_to)
-=======
 def _traceability(job: Job) -> dict[str, list[str]]:
     """Return what each shared cause of uncertainty rests on, of observations and background."""
     found: dict[str, list[str]] = {}
@@ -238,7 +215,6 @@ def _traceability(job: Job) -> dict[str, list[str]]:
             known = found.setdefault(part.cause, [])
             if part.traceable_to not in known:
                 known.append(part.traceable_to)
->>>>>>> room/pipelines
     return found
 
 

@@ -106,6 +106,8 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
         "regions",
         "reasons",
         "dropped",
+        "selected",
+        "background",
         "sites",
         "outlines",
     )
