@@ -18,10 +18,9 @@ from metroflux.units import molar_mass
 from pipelines import gate
 from pipelines.config import Config
 from pipelines.engine import Job
-from pipelines.fields import to_numpy
+from pipelines.fields import seeds, to_numpy
 from pipelines.inputs import Outputs, config_of
 from pipelines.model import solution_of
-from pipelines.run import seeds
 from pipelines.store import Folder
 from priors.regions import DOMAIN, region_weights, regional_regions
 from products.export import write_netcdf

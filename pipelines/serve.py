@@ -23,7 +23,7 @@ from pipelines.view import LOOPBACK
 START_LIMIT = 120.0
 """Longest wait for the server, s; a first start makes its database."""
 
-STOP_LIMIT = 20.0
+STOP_LIMIT = 10.0
 """How long the server may take to end, s."""
 
 

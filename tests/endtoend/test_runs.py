@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
+from chrome import Chrome
 
 from metroflux.constants import MOLAR_MASS, SECONDS_PER_YEAR
 from metroflux.grid import Grid
@@ -169,6 +170,22 @@ def kill_amid_footprints(config: Path, folder: Path) -> int:
     return len(kept)
 
 
+def opens_in_a_browser(folder: Path) -> None:
+    """The page draws a picture, the slider changes it, nothing is asked of the network."""
+    with Chrome(1280, 1000) as chrome:
+        chrome.open(folder / "viewer" / "index.html")
+        before = chrome.run("document.getElementById('map').toDataURL()")
+        slider = "document.getElementById('slider')"
+        steps = int(chrome.run(f"{slider}.max"))
+        if steps > 1:
+            chrome.run(
+                f"(() => {{ {slider}.value = {steps}; {slider}.dispatchEvent(new Event('input')); }})()"
+            )
+            assert chrome.run("document.getElementById('map').toDataURL()") != before
+        assert len(before) > 5_000
+        assert [url for url in chrome.requests if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
 def looks_sound(finished: Finished) -> None:
     """Finite fluxes, smaller sd where the data see, chi2 in the report."""
     assert finished.code == 0, finished.text
@@ -186,12 +203,21 @@ def looks_sound(finished: Finished) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.browser
+@pytest.mark.timeout(900)
+def test_demo_page_opens_and_its_slider_moves_the_map(demo):
+    opens_in_a_browser(demo.folder)
+
+
+@pytest.mark.slow
 @pytest.mark.realdata
+@pytest.mark.browser
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", ["bowen_basin", "new_zealand"])
 def test_real_configurations_end_with_sound_results(name, data_dir, tmp_path):
     finished = run(ROOT / "configs" / f"{name}.yaml", tmp_path / name)
     looks_sound(finished)
+    opens_in_a_browser(finished.folder)
     if name == "new_zealand":
         diagnostics = finished.dataset("diagnostics")
         assert list(diagnostics.site_name.values) == ["BHD", "LAU"]

@@ -75,11 +75,15 @@ def test_a_tiny_world_runs_to_its_page_and_a_held_one_exits_4(config, tmp_path):
     left = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"posterior.nc", "diagnostics.nc", "totals.csv", "report.html", "viewer", "maps", "truth.nc",
             "manifest.json"} <= left  # fmt: skip
-    config.write_text(config.read_text() + "gate: {observations_min: 100000}\n")
+    config.write_text(config.read_text().replace("chi2_max: 100", "observations_min: 100000"))
     held = metroflux("run", str(config), "--output", str(tmp_path / "out"), "--resume", "--workers", "1")
     assert held.returncode == 4
     assert "held, not published" in held.stderr
-    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["status"] == "held"
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["status"] == "held"
+    assert {s["stage"] for s in manifest["stages"] if not s["reused"]} == {"gate", "products"}
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert report.index("expected at least 100000") < report.index("<table")
 
 
 def test_the_page_is_served_on_this_machine_only_and_hidden_files_are_not(tmp_path):
