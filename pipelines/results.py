@@ -200,6 +200,9 @@ def _context(job: Job) -> Context:
         config_sha256=stamp.config_sha256,
         held=cast(list[str], job.inputs["reasons"]),
         dropped=dropped,
+        lidar=pd.DataFrame(cast(list[dict[str, Any]], job.inputs["lidar"]))
+        if "lidar" in job.inputs
+        else None,
         traceability=_traceability(job),
         inputs=stamp.inputs,
         seeds=seeds(config.model_dump()),
