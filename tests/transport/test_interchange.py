@@ -131,6 +131,24 @@ def test_stilt_r_file_is_placed_by_its_name_and_hours_without_particles_are_zero
     np.testing.assert_array_equal(read.lag_bounds.values[0], [0.5, 1.5])
 
 
+def test_pystilt_file_is_placed_by_its_attribute(tmp_path):
+    release = np.datetime64("2024-06-01T06:00", "ns")
+    receptor = '{"kind": "point", "time": "2024-06-01T06:00:00", "altitude_ref": "agl", "longitude": 1.5, '
+    attrs = {"units": "ppm m2 s umol-1", "stilt_receptor": receptor + '"latitude": 52.5, "altitude": 30.0}'}
+    foot = np.arange(12.0).reshape(1, 3, 4)
+    axes = {"lat": 52.0 + 0.1 * np.arange(3), "lon": 1.0 + 0.1 * np.arange(4)}
+    ds = xr.Dataset({"foot": (("time", "lat", "lon"), foot, attrs)}, coords=axes)
+    path = tmp_path / "any.nc"
+    ds.assign_coords(time=[release - np.timedelta64(1, "h")]).to_netcdf(path)
+    read = read_stilt(path)
+    np.testing.assert_array_equal(read.foot.values[0], foot)
+    assert [float(read[f"release_{n}"][0]) for n in ("latitude", "longitude", "height")] == [52.5, 1.5, 30.0]
+    ds.assign_coords(time=[release]).to_netcdf(path)  # time-integrated
+    with pytest.raises(DataError, match="or `hours`"):
+        read_stilt(path)
+    np.testing.assert_array_equal(read_stilt(path, hours=24.0).lag_bounds.values, [[0.0, 24.0]])
+
+
 def test_unknown_units_and_missing_hours_are_refused(tmp_path):
     source = synthetic(lags=1).isel(receptor=[0])
     path = write_stilt(source, tmp_path)[0]

@@ -5,6 +5,7 @@ r/src/write_footprint.r; PYSTILT footprint/io.py), and time-integrated, `time` =
 receptors (ICOS stiltweb, attribute `backtime`).
 """
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -81,6 +82,8 @@ def _receptor(ds: xr.Dataset, path: Path, given: Mapping[str, Any] | None) -> di
         found = dict(given)
     elif f"{_MINE}time" in ds.attrs:
         found = {name: ds.attrs.get(_MINE + name) for name in ("time", "latitude", "longitude", "height")}
+    elif "stilt_receptor" in ds.foot.attrs:
+        found = _pystilt(str(ds.foot.attrs["stilt_receptor"]), path)
     elif match := _NAME.search(path.name):
         day, minute, lon, lat, height = match.groups()
         time = f"{day[:4]}-{day[4:6]}-{day[6:]}T{minute[:2]}:{minute[2:]}"
@@ -89,6 +92,20 @@ def _receptor(ds: xr.Dataset, path: Path, given: Mapping[str, Any] | None) -> di
         return None
     numbers = {n: float(found.get(n, np.nan)) for n in ("latitude", "longitude", "height")}
     return numbers | {"time": np.datetime64(str(found["time"]), "ns")}
+
+
+def _pystilt(text: str, path: Path) -> dict[str, Any]:
+    """Return the receptor of PYSTILT's attribute; of a column or a set of points only the time."""
+    try:
+        stated = json.loads(text)
+        found = {"time": stated["time"]}
+    except (ValueError, KeyError, TypeError) as fault:
+        raise DataError(f"{path}: attribute 'stilt_receptor' of 'foot' cannot be read ({fault})") from None
+    if stated.get("kind") == "point":
+        found |= {name: stated[name] for name in ("latitude", "longitude")}
+        if stated.get("altitude_ref") == "agl":
+            found["height"] = stated["altitude"]
+    return found
 
 
 def _hours_back(ds: xr.Dataset, path: Path, hours: float | None) -> float:
