@@ -14,9 +14,7 @@ CRITICAL_RICHARDSON = 0.25
 """Bulk Richardson number at the top of the mixing layer (Vogelezang & Holtslag 1996)."""
 
 SURFACE_LAYER_METHOD = "Monin-Obukhov profiles solved for the bulk Richardson number of wind and temperature"
-MIXING_HEIGHT_METHOD = (
-    "bulk Richardson number 0.25 with the shear term 100 u*^2 (Vogelezang & Holtslag 1996, eq. 3)"
-)
+MIXING_HEIGHT_METHOD = "bulk Richardson number 0.25 with the shear term 100 u*^2 (Vogelezang & Holtslag 1996)"
 
 _SHEAR = 100.0  # b of Vogelezang & Holtslag 1996: keeps Ri finite in calm neutral air
 _EXCESS = 8.5  # thermals' excess over w'theta'/w* (Holtslag et al. 1990)
@@ -100,7 +98,7 @@ def mixing_height(
     """Return the mixing height (m above ground), (y, x), of columns (level, y, x).
 
     The lowest height where Ri = g/theta_s (theta - theta_s) (z - z_s) / (du^2 + dv^2 + 100 u*^2) passes 0.25
-    (Vogelezang & Holtslag 1996, eq. 3), s being the lowest level and Ri linear between levels. In unstable
+    (Vogelezang & Holtslag 1996), s being the lowest level and Ri linear between levels. In unstable
     air theta_s has the thermals' excess 8.5 w'theta'/w* (Holtslag et al. 1990), iterated three times.
 
     height : m above ground, ascending
@@ -117,9 +115,7 @@ def mixing_height(
     h = _crossing(height, GRAVITY / theta[0] * (theta - theta[0]) * (height - height[0]) / shear)
     for _ in range(3):
         convective = np.cbrt(GRAVITY / theta[0] * rising * h)
-        excess = np.divide(
-            _EXCESS * rising, convective, out=np.zeros_like(h), where=convective > 0.0
-        )
+        excess = np.divide(_EXCESS * rising, convective, out=np.zeros_like(h), where=convective > 0.0)
         warm = theta[0] + excess
         h = _crossing(height, GRAVITY / warm * (theta - warm) * (height - height[0]) / shear)
     return h

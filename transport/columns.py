@@ -1,4 +1,4 @@
-"""From what a met file holds to a `ModelState`: heights, levels above ground, vertical velocity, derivations."""
+"""From what a met file holds to a `ModelState`: heights, levels above ground, vertical velocity."""
 
 from dataclasses import dataclass, field, replace
 
@@ -106,10 +106,17 @@ def potential(t: Floats, p: Floats) -> Floats:
     return t * (_P0 / p) ** KAPPA
 
 
+def specific_humidity(dewpoint: Floats, p: Floats) -> Floats:
+    """Return the specific humidity (kg kg-1) at pressure p (Pa) of a dew point (K) (Bolton 1980, eq. 10)."""
+    celsius = dewpoint - 273.15
+    vapour = 611.2 * np.exp(17.67 * celsius / (celsius + 243.5))
+    return 0.622 * vapour / (p - 0.378 * vapour)
+
+
 def _bulk(raw: RawState, where: str) -> boundary.Bulk:
     if raw.t2 is None:
         raise DataError(
-            f"{where}: neither friction velocity with heat flux nor a temperature at 2 m; expected one of them"
+            f"{where}: neither friction velocity with heat flux nor a temperature at 2 m; expected either"
         )
     q2 = raw.q[0] if raw.q2 is None else raw.q2
     # hydrostatic from the lowest level: pressure at 2 m
@@ -153,21 +160,18 @@ def _with_surface(raw: RawState) -> dict[str, Floats]:
 
 
 def hypsometric(p: Floats, t: Floats, q: Floats, ground: Floats) -> Floats:
-    """Return the height above ground (m) of each level; 0 or less where a level lies in the ground.
+    """Return the height above ground (m) of each level; negative where a level lies in the ground.
 
     p : Pa, (level, y, x), falling; t, q : K, kg kg-1, the same; ground : Pa, surface pressure (y, x)
 
     Layers have the mean virtual temperature of their two levels, the lowest that of its upper one
-    (Wallace & Hobbs 2006, eq. 3.24).
+    (hypsometric equation, Wallace & Hobbs 2006, sec. 3.2).
     """
-    warm = np.where(p < ground, t * (1.0 + VIRTUAL * q), 0.0)
-    height = np.zeros_like(p)
-    height[0] = R_DRY / GRAVITY * warm[0] * np.log(ground / p[0])
+    warm = t * (1.0 + VIRTUAL * q)
+    height = R_DRY / GRAVITY * warm * np.log(ground / p)  # of buried levels and the first above the ground
     for k in range(1, p.shape[0]):
-        below = p[k - 1] < ground
-        mean = np.where(below, 0.5 * (warm[k] + warm[k - 1]), warm[k])
-        start = np.where(below, height[k - 1], 0.0)
-        height[k] = start + R_DRY / GRAVITY * mean * np.log(np.where(below, p[k - 1], ground) / p[k])
+        rise = R_DRY / GRAVITY * 0.5 * (warm[k] + warm[k - 1]) * np.log(p[k - 1] / p[k])
+        height[k] = np.where(p[k - 1] < ground, height[k - 1] + rise, height[k])
     return height
 
 
@@ -181,8 +185,6 @@ def above_ground(levels: dict[str, Floats], lowest: float, where: str) -> dict[s
     """
     height = levels["height"]
     lost = np.sum(height <= lowest, axis=0)
-    if not np.all(np.diff(np.where(height > lowest, height, -np.inf), axis=0)[height[1:] > lowest] > 0):
-        raise DataError(f"{where}: heights do not rise from level to level; expected ordered levels")
     size = height.shape[0]
     if lost.max() > size - 2:
         raise DataError(f"{where}: fewer than two levels above ground in some columns")
@@ -195,13 +197,16 @@ def above_ground(levels: dict[str, Floats], lowest: float, where: str) -> dict[s
 
 
 def vertical_velocity(
-    omega: Floats, levels: dict[str, Floats], slopes: tuple[Floats, Floats], pressure_slopes: tuple[Floats, Floats]
+    omega: Floats,
+    levels: dict[str, Floats],
+    slopes: tuple[Floats, Floats],
+    pressure_slopes: tuple[Floats, Floats],
 ) -> Floats:
-    """Return the velocity (m s-1) through surfaces of constant height above ground from omega = dp/dt (Pa s-1).
+    """Return the velocity (m s-1) through surfaces of constant height above ground from omega (Pa s-1).
 
-    w = v . (grad z + grad p/(rho g)) - omega/(rho g), gradients along the model's levels (per metre on the
-    ground) of height above ground and pressure; the local change of the levels' heights with time is left
-    out (Holton 2004, sec. 1.6).
+    By the chain rule for z(x, y, p, t): w = v . (grad z + grad p/(rho g)) - omega/(rho g), omega = dp/dt, the
+    gradients of height above ground and pressure along the model's levels, per metre on the ground. The
+    levels' own change with time is left out.
     """
     rho = levels["p"] / (R_DRY * levels["t"] * (1.0 + VIRTUAL * levels["q"]))
     weight = rho * GRAVITY

@@ -1,23 +1,26 @@
 """Any met format to the met cube: what a reader gives, and everything that readers share."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from pyproj import CRS, Proj
+from pyproj import CRS
 
 from metroflux import schema
 from metroflux.errors import DataError
-from transport.met import DEFAULT_LEVELS, check_axes, check_hour, to_lonlat, translation
+from transport.balance import continuity, mass_balance
+from transport.met import DEFAULT_LEVELS, check_axes, check_hour, scale_at, to_lonlat, translation
 from transport.modelstate import UNITS, ModelState, at_heights
 from transport.resample import Resampler
 
 Floats = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.intp]
 
 _SAME = 1.0  # m: float32 coordinates and terrain of one grid may be rounded differently
 _METRES_PER_DEGREE = np.pi * 6371000.0 / 180.0
@@ -31,6 +34,7 @@ class Frame:
     x, y : m, or degrees; ascending
     terrain : m above sea level, (y, x)
     source : the file it was read from
+    rows, columns : index in the file of each y and x, where it is not the whole file in this order
     """
 
     crs: CRS
@@ -38,21 +42,41 @@ class Frame:
     y: Floats
     terrain: Floats
     source: str
+    rows: Indices | None = None
+    columns: Indices | None = None
 
     @property
     def geographic(self) -> bool:
         """Whether x and y are degrees."""
         return bool(self.crs.is_geographic)
 
+    def lonlat(self) -> tuple[Floats, Floats]:
+        """Return longitude and latitude of all points, degrees, (y, x)."""
+        x, y = np.meshgrid(self.x, self.y)
+        return (x, y) if self.geographic else to_lonlat(self.crs, x, y)
+
     def slopes(self, field: Floats) -> tuple[Floats, Floats]:
         """Return the gradient of a field (..., y, x) along x and y per metre on the ground."""
         along_y, along_x = np.gradient(field, self.y, self.x, axis=(-2, -1))
+        scale_x, scale_y = self.scales()
+        return along_x * scale_x, along_y * scale_y
+
+    def rise(self) -> tuple[Floats, Floats]:
+        """Return the terrain's slope on the ground between neighbours, (y, x - 1) and (y - 1, x)."""
+        scale_x, scale_y = self.scales()
+        along_x = np.diff(self.terrain, axis=1) / np.diff(self.x)
+        along_y = np.diff(self.terrain, axis=0) / np.diff(self.y)[:, None]
+        mean_x, mean_y = 0.5 * (scale_x[:, 1:] + scale_x[:, :-1]), 0.5 * (scale_y[1:] + scale_y[:-1])
+        return along_x * mean_x, along_y * mean_y
+
+    def scales(self) -> tuple[Floats, Floats]:
+        """Return metres or degrees of x and of y per metre on the ground, (y, x)."""
         if self.geographic:
-            across = np.cos(np.radians(self.y))[:, None] * _METRES_PER_DEGREE
-            return along_x / across, along_y / _METRES_PER_DEGREE
-        lon, lat = to_lonlat(self.crs, *np.meshgrid(self.x, self.y))
-        scale = np.sqrt(np.asarray(Proj(self.crs).get_factors(lon, lat).areal_scale, dtype=np.float64))
-        return along_x * scale, along_y * scale
+            _, lat = self.lonlat()
+            degrees = np.full_like(lat, 1.0 / _METRES_PER_DEGREE)
+            return np.divide(degrees, np.cos(np.radians(lat))), degrees
+        scale = scale_at(self.crs, self.x, self.y)
+        return scale, scale
 
 
 @dataclass(frozen=True)
@@ -92,10 +116,13 @@ class Target:
 
     crs : projection of the flux grid; None: the file's own
     step : m, distance of the points that a longitude-latitude file is interpolated to; None: the file's own
+    vertical : "continuity": w balances the divergence of the cube's own u and v (`balance.continuity`);
+        "file": the file's w, which balances the winds of the model's grid, not those at the cube's points
     """
 
     crs: CRS | None = None
     step: float | None = None
+    vertical: Literal["continuity", "file"] = "continuity"
 
 
 def read_met(
@@ -121,6 +148,7 @@ def read_met(
         methods = dict.fromkeys(str(h[name].attrs["method"]) for h in hours if "method" in h[name].attrs)
         if methods:
             met[name].attrs["method"] = " | ".join(methods)
+    met.attrs["mass_balance"] = json.dumps(mass_balance(met))
     return schema.check(check_axes(met, hours[0].attrs["source"]), "met", hours[0].attrs["source"])
 
 
@@ -136,10 +164,14 @@ def read_hours(
     _check_frames(frames)
     hours = sorted(hours, key=lambda hour: hour.time)
     check_times(hours)
-    place = _placed(frames[0], target or Target())
+    target = target or Target()
+    place = _placed(frames[0], target)
     for hour in hours:
-        state, methods = reader.state(frames[0], hour)
-        fields = place.move(at_heights(state, heights, str(hour)))
+        state, made = reader.state(frames[0], hour)
+        fields, methods = place.move(at_heights(state, heights, str(hour))), dict(made)
+        if target.vertical == "continuity":
+            methods["w"] = "from the divergence of u and v (continuity, density steady)"
+            fields["w"] = continuity(fields, heights, place.x, place.y, scale_at(place.crs, place.x, place.y))
         yield check_hour(_dataset(hour, fields, heights, place, methods))
 
 
@@ -233,5 +265,3 @@ def _dataset(
         x=("x", place.x, {"units": "m", "standard_name": "projection_x_coordinate"}),
         spatial_ref=((), 0, place.crs.to_cf()),
     )
-
-

@@ -15,7 +15,8 @@ Floats = npt.NDArray[np.float64]
 KAPPA = R_DRY / CP_DRY
 VIRTUAL = 0.608
 """R_vapour/R_dry - 1: virtual temperature is t (1 + VIRTUAL q)."""
-_EVAPORATION = 2.5e6  # J kg-1, latent heat at 0 degrees C (Stull 1988)
+EVAPORATION = 2.5e6
+"""Latent heat of evaporation at 0 degrees C, J kg-1 (Stull 1988)."""
 
 UNITS = {
     "u": "m s-1", "v": "m s-1", "w": "m s-1", "rho": "kg m-3", "t": "K", "q": "kg kg-1", "p": "Pa",
@@ -55,8 +56,8 @@ def at_heights(state: ModelState, heights: Floats, where: str) -> dict[str, Floa
     """Return the fields of the met cube, named as `UNITS`: (level, y, x) and (y, x).
 
     Between model levels all are linear in height, pressure in its logarithm; wind between the two lowest in
-    the shape of the surface-layer profile through both. Below the lowest: wind by that profile from it, w linear to zero at the ground, potential temperature and humidity constant,
-    pressure hydrostatic.
+    the shape of the surface-layer profile through both. Below the lowest: wind by that profile, w linear to
+    zero at the ground, potential temperature and humidity constant, pressure hydrostatic.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def obukhov_inverse(state: ModelState) -> Floats:
     virtual = state.t[0] * (1.0 + VIRTUAL * state.q[0])
     density = state.p[0] / (R_DRY * virtual)
     kinematic = state.sensible_heat_flux / (density * CP_DRY)
-    moist = VIRTUAL * state.t[0] * state.latent_heat_flux / (density * _EVAPORATION)
+    moist = VIRTUAL * state.t[0] * state.latent_heat_flux / (density * EVAPORATION)
     return -VON_KARMAN * GRAVITY * (kinematic + moist) / (virtual * state.ustar**3)
 
 

@@ -72,7 +72,9 @@ class Resampler:
     def plane(self, values: Floats) -> Floats:
         """Return values (..., lat, lon) at the points of the map (..., y, x)."""
         low = (1.0 - self.fx) * values[..., self.j, self.i] + self.fx * values[..., self.j, self.i + 1]
-        high = (1.0 - self.fx) * values[..., self.j + 1, self.i] + self.fx * values[..., self.j + 1, self.i + 1]
+        high = (1.0 - self.fx) * values[..., self.j + 1, self.i] + self.fx * values[
+            ..., self.j + 1, self.i + 1
+        ]
         return (1.0 - self.fy) * low + self.fy * high
 
     def fields(self, fields: dict[str, Floats]) -> dict[str, Floats]:

@@ -50,8 +50,8 @@ class WRFReader:
 
     Winds are WRF's own, along the grid, because the cube lives in its projection; they are brought to mass
     points. Vertical velocity is the one through surfaces of constant height above ground,
-    w - m (u dh/dx + v dh/dy). UST, HFX, LH and PBLH are used if there, else derived (`columns.complete`, which
-    needs T2). z0 is ZNT.
+    w - (u dh/dx + v dh/dy). UST, HFX, LH and PBLH are used if there, else derived (`columns.complete`,
+    which needs T2). z0 is ZNT.
 
     roughness : m, where files have no ZNT; without it such files are refused
     """
@@ -186,11 +186,10 @@ def _raw(ds: xr.Dataset, n: int, path: Path, frame: Frame, roughness: float | No
     p = raw["P"] + raw["PB"]
     u = 0.5 * (raw["U"][..., 1:] + raw["U"][..., :-1])
     v = 0.5 * (raw["V"][:, 1:] + raw["V"][:, :-1])
-    slope_x, slope_y = frame.slopes(frame.terrain)
     q2 = _optional(ds, "Q2", n, path)  # a mixing ratio, as QVAPOR is
     return RawState(
         u=u, v=v,
-        w=0.5 * (raw["W"][1:] + raw["W"][:-1]) - (u * slope_x + v * slope_y),
+        w=0.5 * (raw["W"][1:] + raw["W"][:-1]) - _rise(raw["U"], raw["V"], frame),
         t=(raw["T"] + _T0) * (p / _P0) ** KAPPA,
         q=raw["QVAPOR"] / (1.0 + raw["QVAPOR"]),
         p=p,
@@ -203,6 +202,18 @@ def _raw(ds: xr.Dataset, n: int, path: Path, frame: Frame, roughness: float | No
         t2=_optional(ds, "T2", n, path),
         q2=None if q2 is None else q2 / (1.0 + q2),
     )  # fmt: skip
+
+
+def _rise(u: Floats, v: Floats, frame: Frame) -> Floats:
+    """Return the velocity (m s-1) of air that follows the terrain, (level, y, x), from winds on the C grid.
+
+    Slope times wind on each face, then the mean of both faces, as WRF itself sets w at the ground: the
+    product of the means is not what balances WRF's divergence. Beyond the outer points the slope goes on.
+    """
+    rise_x, rise_y = frame.rise()
+    east = np.pad(rise_x, ((0, 0), (1, 1)), mode="edge") * u
+    north = np.pad(rise_y, ((1, 1), (0, 0)), mode="edge") * v
+    return 0.5 * (east[..., 1:] + east[..., :-1] + north[:, 1:] + north[:, :-1])
 
 
 def _roughness(ds: xr.Dataset, n: int, path: Path, roughness: float | None) -> Floats:

@@ -11,10 +11,11 @@ from pyproj import CRS, Proj
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.grid import Grid
+from transport.cube import Target, read_met
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.met import check_same_crs, to_lonlat
 from transport.receptors import ReceptorSettings, make_receptors
-from transport.wrf import read_wrf, wrf_crs
+from transport.wrf import WRFReader, read_wrf, wrf_crs
 
 MAPS = {
     1: {"TRUELAT1": 30.0, "TRUELAT2": 60.0, "MOAD_CEN_LAT": 45.0, "STAND_LON": 5.0},
@@ -65,11 +66,12 @@ def two(tmp_path):
 
 
 def test_air_that_follows_the_terrain_has_no_velocity_through_it(two):
-    met = read_wrf(two, LEVELS)
+    met = read_met(WRFReader(), two, LEVELS, Target(vertical="file"))
     lowest = 100.0  # m, first mass level: below it w falls linearly to zero at the ground
     expected = 0.02 * np.minimum(met.level.values / lowest, 1.0)
-    np.testing.assert_allclose(met.w.values.mean(axis=(0, 2, 3)), expected, atol=1e-6)
-    assert np.ptp(met.w.values, axis=(0, 2, 3)).max() < 1e-6
+    np.testing.assert_allclose(met.w.values.mean(axis=(0, 2, 3)), expected, atol=5e-5)
+    # the map's scale changes between the points where slope and wind meet
+    assert np.ptp(met.w.values, axis=(0, 2, 3)).max() < 2e-4
 
 
 def test_fields_have_their_closed_forms(two):
@@ -135,7 +137,10 @@ def nan_in(name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda ds: ds.drop_vars("HFX"), r"1\.nc: neither friction velocity with heat flux nor a temperature at 2 m"),
+        (
+            lambda ds: ds.drop_vars("HFX"),
+            r"1\.nc: neither friction velocity with heat flux nor a temperature at 2 m",
+        ),
         (lambda ds: ds.drop_vars("PBLH"), r"1\.nc: mixing height: the bulk Richardson number stays below"),
         (lambda ds: ds.drop_vars("HGT"), r"1\.nc: no variable HGT"),
         (lambda ds: ds.drop_vars("ZNT"), r"1\.nc: no variable ZNT; state a roughness"),
