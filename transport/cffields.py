@@ -12,7 +12,7 @@ import xarray as xr
 from metroflux.constants import GRAVITY
 from metroflux.errors import DataError
 from metroflux.units import FILL_LIMIT
-from transport.cffile import Region, axis, first_of, open_cf
+from transport.cffile import Region, first_of, open_cf
 from transport.modelstate import EVAPORATION
 
 if TYPE_CHECKING:
@@ -42,8 +42,16 @@ QUANTITIES: Mapping[str, Mapping[str, float]] = MappingProxyType({
 
 _SUMMED = {"J m-2": "W m-2", "N m-2 s": "N m-2", "Pa s": "N m-2"}
 _PLANES = ("surface_pressure", "terrain", "u10", "v10", "t2")  # names that files also give to volumes
-_SAME = 1e-4  # m or degrees: rounding of coordinates
 _TURNED = ("sensible_heat_flux", "latent_heat_flux")
+
+
+def open_met_file(path: Path, form: str) -> xr.Dataset:
+    """Open a file of either format as a CF dataset."""
+    if form == "netcdf":
+        return open_cf(path)
+    from transport.arl import open_arl  # the optional format, which itself maps to this one
+
+    return open_arl(path)
 
 
 class Fields:
@@ -53,16 +61,9 @@ class Fields:
         self._mapping, self._region, self._where = mapping, region, str(hour)
         self._parts: list[tuple[str, xr.Dataset]] = []
         for path, n in hour.parts:
-            ds = open_cf(path)
+            ds = open_met_file(path, mapping.format)
             time = first_of(ds, mapping.time)
             self._parts.append((str(path), ds if time is None else ds.isel({time: n}, missing_dims="ignore")))
-            self._check_grid(ds, path)
-
-    def _check_grid(self, ds: xr.Dataset, path: Path) -> None:
-        for names in (self._mapping.x, self._mapping.y):
-            found, first = axis(ds, names, path), axis(self._parts[0][1], names, path)
-            if found.size != first.size or np.abs(found.values - first.values).max() > _SAME:
-                raise DataError(f"{path}: '{found.name}' differs from {self._parts[0][0]}; expected one grid")
 
     def __enter__(self) -> "Fields":
         return self

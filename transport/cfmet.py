@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from metroflux.constants import R_DRY
 from metroflux.errors import ConfigError, DataError
-from transport.cffields import QUANTITIES, Fields
-from transport.cffile import Region, axis, crs_of_file, open_cf, times, window
+from transport.cffields import QUANTITIES, Fields, open_met_file
+from transport.cffile import Region, axis, crs_of_file, times, window
 from transport.columns import (
     RawState,
     above_ground,
@@ -21,13 +21,14 @@ from transport.columns import (
     specific_humidity,
     vertical_velocity,
 )
-from transport.cube import Frame, Hour
+from transport.cube import NO_WIND_UPWARD, Frame, Hour
 from transport.modelstate import VIRTUAL, ModelState
 from transport.resample import north, to_grid
 
 Floats = npt.NDArray[np.float64]
 
 _LOWEST = 11.0  # m above ground: levels below it give way to the surface wind at 10 m
+_SAME = 1e-4  # m or degrees: rounding of coordinates
 _NEEDED = ("u", "v", "t", "q")
 
 
@@ -36,6 +37,7 @@ class CFMet:
     """How to read a CF met dataset, spread over any number of files.
 
     variables : names of each quantity of `cffields.QUANTITIES`, the first that a file has is taken
+    format : "netcdf", or "arl" for packed files (`arl.arl` makes the mapping)
     time, level, y, x : names of the dimensions, in the same way
     pressure : "level" (the level coordinate is pressure), "hybrid" (p = a + b ps) or "field" (variable p)
     coefficients : CSV file with header a,b and one row per half level from the top, Pa and 1; used for
@@ -50,6 +52,7 @@ class CFMet:
     """
 
     variables: Mapping[str, tuple[str, ...]]
+    format: Literal["netcdf", "arl"] = "netcdf"
     time: tuple[str, ...] = ("time",)
     level: tuple[str, ...] = ("level",)
     y: tuple[str, ...] = ("y", "latitude", "lat")
@@ -93,8 +96,15 @@ class CFReader:
         static: list[tuple[Path, int]] = []
         parts: dict[np.datetime64, list[tuple[Path, int]]] = {}
         wind: dict[np.datetime64, Path] = {}
+        axes: list[Floats] = []
         for path in paths:
-            with open_cf(path) as ds:
+            with open_met_file(path, self.mapping.format) as ds:
+                own = [axis(ds, names, path).values for names in (self.mapping.y, self.mapping.x)]
+                axes = axes or own
+                if any(
+                    a.size != b.size or np.abs(a - b).max() > _SAME for a, b in zip(own, axes, strict=True)
+                ):
+                    raise DataError(f"{path}: axes differ from those of {paths[0]}; expected one grid")
                 found = times(ds, self.mapping.time, path)
                 if found is None:
                     static.append((path, -1))
@@ -111,7 +121,7 @@ class CFReader:
 
     def _frame(self, hour: Hour) -> Frame:
         path = next(p for p, n in hour.parts if n >= 0)
-        with open_cf(path) as ds:
+        with open_met_file(path, self.mapping.format) as ds:
             x, y = axis(ds, self.mapping.x, path), axis(ds, self.mapping.y, path)
             crs = crs_of_file(ds, self.mapping.crs, x, path)
             region = window(x, y, self.mapping.area, path) if crs.is_geographic else Region.whole(x, y)
@@ -156,11 +166,13 @@ def _raw(fields: Fields, frame: Frame, mapping: CFMet, where: str) -> RawState:
         w = fields.volume("w", order, buried)
         slope_x, slope_y = frame.slopes(frame.terrain)
         levels["w"] = w - (levels["u"] * slope_x + levels["v"] * slope_y)
-    else:
+    elif fields.has("omega"):
         omega = fields.volume("omega", order, buried)
         slopes = (frame.slopes(levels["height"]), frame.slopes(p))
         levels["w"] = vertical_velocity(omega, levels, *slopes)
         methods["w"] = "from omega and the slope of the levels; their change with time is left out"
+    else:
+        levels["w"], methods["w"] = np.zeros_like(p), NO_WIND_UPWARD
     cut = above_ground(levels, _LOWEST if len(surface) == 2 else 0.0, where)
     return RawState(
         **cut,

@@ -22,6 +22,9 @@ from transport.resample import Resampler
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 
+NO_WIND_UPWARD = "the files have no vertical velocity"
+"""Method of w in a state whose files have none: by continuity only."""
+
 _SAME = 1.0  # m: float32 coordinates and terrain of one grid may be rounded differently
 _METRES_PER_DEGREE = np.pi * 6371000.0 / 180.0
 
@@ -172,6 +175,8 @@ def read_hours(
         if target.vertical == "continuity":
             methods["w"] = "from the divergence of u and v (continuity, density steady)"
             fields["w"] = continuity(fields, heights, place.x, place.y, scale_at(place.crs, place.x, place.y))
+        elif methods.get("w") == NO_WIND_UPWARD:
+            raise DataError(f"{hour}: {NO_WIND_UPWARD}; expected vertical 'continuity'")
         yield check_hour(_dataset(hour, fields, heights, place, methods))
 
 

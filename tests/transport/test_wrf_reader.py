@@ -277,7 +277,7 @@ def test_a_wrf_file_without_surface_layer_or_mixing_height_gets_them_derived(dat
     # a neutral sea: u* is 3 to 5 % of the wind at 10 m (drag coefficient 1 to 2 parts in a thousand)
     ratio = met.ustar.values / np.hypot(u10, v10)
     windy = np.hypot(u10, v10) > 5.0
-    assert 0.03 < np.percentile(ratio[windy], 5)
+    assert np.percentile(ratio[windy], 5) > 0.03
     assert np.percentile(ratio[windy], 95) < 0.05
     # marine and hurricane boundary layers
     assert 300.0 < np.median(met.mixing_height) < 2000.0
