@@ -1,5 +1,6 @@
 """The met cube: default levels, opening, checks before a run, its projection."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -23,24 +24,47 @@ _SAME_PLACE = 1.0  # m; far below any met cell, far above rounding of a projecti
 _MAX_SHEAR = 1.0  # degrees; above it one map scale for all directions is wrong
 
 
+DONE = "cube.json"
+"""File of a stored cube that lists its times; without it the cube is not complete."""
+
+
 def open_met(path: Path) -> xr.Dataset:
-    """Open a met cube from a zarr store, values read when needed (chunks as stored: best one per time).
+    """Open a met cube from a zarr store, or from a folder with one store per day (`store.build_met`).
+
+    Values are read when needed, in chunks as stored: best one per time.
 
     Raises
     ------
     DataError
-        If there is no such store or it is not a met cube.
+        If there is no such store, it is not a met cube, or a time of it is missing.
     """
     if not path.exists():
         raise DataError(f"{path}: no such met cube; expected a zarr store")
-    try:
-        met = xr.open_zarr(path, chunks={}, consolidated=False)
-    except (OSError, ValueError, KeyError) as fault:
-        raise DataError(f"{path}: cannot be opened as zarr ({fault})") from None
+    met = _open_days(path) if (path / DONE).is_file() else _open_store(path)
     absent = sorted(set(schema.SCHEMAS["met"]) - set(map(str, met.variables)))
     if absent:
         raise DataError(f"{path}: met cube without {', '.join(absent)}")
     return check_axes(met, str(path))
+
+
+def _open_store(path: Path) -> xr.Dataset:
+    try:
+        return xr.open_zarr(path, chunks={}, consolidated=False)
+    except (OSError, ValueError, KeyError) as fault:
+        raise DataError(f"{path}: cannot be opened as zarr ({fault})") from None
+
+
+def _open_days(folder: Path) -> xr.Dataset:
+    """Open the days of a cube as one dataset; a missing time is named."""
+    listed = json.loads((folder / DONE).read_text("utf-8"))
+    parts = [_open_store(day) for day in sorted(folder.glob("*.zarr"))]
+    found = np.concatenate([part.time.values for part in parts]) if parts else np.array([], "datetime64[ns]")
+    lost = np.setdiff1d(np.array(listed["times"], dtype="datetime64[ns]"), found)
+    if lost.size:
+        raise DataError(f"{folder}: gap: {lost.size} times of the cube are missing, the first {lost[0]}")
+    met = xr.concat(parts, "time", data_vars="minimal", coords="minimal", compat="override", join="exact",
+                    combine_attrs="override")  # fmt: skip
+    return met.assign_attrs(mass_balance=json.dumps(listed["mass_balance"]), source=listed["source"])
 
 
 def check_axes(met: xr.Dataset, where: str = "met") -> xr.Dataset:
@@ -184,8 +208,12 @@ def map_scale(met: xr.Dataset) -> Floats:
     DataError
         If the projection shears so much that one scale does not hold for all directions.
     """
-    crs = crs_of(met)
-    lon, lat = to_lonlat(crs, *np.meshgrid(met.x.values, met.y.values))
+    return scale_at(crs_of(met), met.x.values, met.y.values)
+
+
+def scale_at(crs: CRS, x: Floats, y: Floats) -> Floats:
+    """Return map metres per metre on the ground at the points of two axes (m), shape (y, x)."""
+    lon, lat = to_lonlat(crs, *np.meshgrid(x, y))
     factors = Proj(crs).get_factors(lon, lat)
     shear = float(np.max(np.abs(factors.angular_distortion)))
     if not shear <= _MAX_SHEAR:

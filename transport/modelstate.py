@@ -7,13 +7,16 @@ import numpy.typing as npt
 
 from metroflux.constants import CP_DRY, GRAVITY, R_DRY, VON_KARMAN
 from metroflux.errors import DataError
+from transport.boundary import psi_momentum
 from transport.kernels.field import profile
 
 Floats = npt.NDArray[np.float64]
 
 KAPPA = R_DRY / CP_DRY
-_VIRTUAL = 0.608  # (R_vapour / R_dry) - 1
-_EVAPORATION = 2.5e6  # J kg-1, latent heat at 0 degrees C (Stull 1988)
+VIRTUAL = 0.608
+"""R_vapour/R_dry - 1: virtual temperature is t (1 + VIRTUAL q)."""
+EVAPORATION = 2.5e6
+"""Latent heat of evaporation at 0 degrees C, J kg-1 (Stull 1988)."""
 
 UNITS = {
     "u": "m s-1", "v": "m s-1", "w": "m s-1", "rho": "kg m-3", "t": "K", "q": "kg kg-1", "p": "Pa",
@@ -52,9 +55,9 @@ class ModelState:
 def at_heights(state: ModelState, heights: Floats, where: str) -> dict[str, Floats]:
     """Return the fields of the met cube, named as `UNITS`: (level, y, x) and (y, x).
 
-    Between model levels all are linear in height, pressure in its logarithm. Below the lowest: wind by the
-    surface-layer profile, w linear to zero at the ground, potential temperature and humidity constant,
-    pressure hydrostatic.
+    Between model levels all are linear in height, pressure in its logarithm; wind between the two lowest in
+    the shape of the surface-layer profile through both. Below the lowest: wind by that profile, w linear to
+    zero at the ground, potential temperature and humidity constant, pressure hydrostatic.
 
     Raises
     ------
@@ -83,10 +86,10 @@ def at_heights(state: ModelState, heights: Floats, where: str) -> dict[str, Floa
 
 def obukhov_inverse(state: ModelState) -> Floats:
     """Return 1/L = -k g (w' theta_v') / (theta_v u*^3), m-1, from the heat fluxes (Stull 1988, eq. 5.7c)."""
-    virtual = state.t[0] * (1.0 + _VIRTUAL * state.q[0])
+    virtual = state.t[0] * (1.0 + VIRTUAL * state.q[0])
     density = state.p[0] / (R_DRY * virtual)
     kinematic = state.sensible_heat_flux / (density * CP_DRY)
-    moist = _VIRTUAL * state.t[0] * state.latent_heat_flux / (density * _EVAPORATION)
+    moist = VIRTUAL * state.t[0] * state.latent_heat_flux / (density * EVAPORATION)
     return -VON_KARMAN * GRAVITY * (kinematic + moist) / (virtual * state.ustar**3)
 
 
@@ -100,8 +103,11 @@ def _layer(state: ModelState, z: float, inverse_obukhov: Floats) -> dict[str, Fl
         low, high = (np.take_along_axis(values, lower + k, axis=0)[0] for k in (0, 1))
         return (1.0 - up) * low + up * high
 
-    u, v, w, t, q = (between(a) for a in (state.u, state.v, state.w, state.t, state.q))
+    w, t, q = (between(a) for a in (state.w, state.t, state.q))
     p = np.exp(between(np.log(state.p)))
+    shape = _profile_share(state, z, inverse_obukhov)
+    up = np.where((lower[0] == 0) & (z >= state.height[0]), shape, up)
+    u, v = between(state.u), between(state.v)
     under = z < state.height[0]
     if under.any():
         first = state.height[0][under]
@@ -111,8 +117,18 @@ def _layer(state: ModelState, z: float, inverse_obukhov: Floats) -> dict[str, Fl
         ])  # fmt: skip
         u[under], v[under] = u[under] * ratio, v[under] * ratio
         w[under] *= z / first
-        virtual = t[under] * (1.0 + _VIRTUAL * q[under])
+        virtual = t[under] * (1.0 + VIRTUAL * q[under])
         rise = np.exp(GRAVITY * (first - z) / (R_DRY * virtual))
         p[under], t[under] = p[under] * rise, t[under] * rise**KAPPA
-    rho = p / (R_DRY * t * (1.0 + _VIRTUAL * q))
+    rho = p / (R_DRY * t * (1.0 + VIRTUAL * q))
     return {"u": u, "v": v, "w": w, "rho": rho, "t": t, "q": q, "p": p}
+
+
+def _profile_share(state: ModelState, z: float, inverse_obukhov: Floats) -> Floats:
+    """Return the weight of the second model level in the wind at z by the surface-layer profile, (y, x)."""
+
+    def profile_at(height: Floats) -> Floats:
+        return np.log(height) - psi_momentum(height * inverse_obukhov)
+
+    low, high = profile_at(state.height[0]), profile_at(state.height[1])
+    return (profile_at(np.full_like(low, z)) - low) / (high - low)

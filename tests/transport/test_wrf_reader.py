@@ -6,15 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from pyproj import CRS
+from pyproj import CRS, Proj
 
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.grid import Grid
+from transport.cube import Target, read_met
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.met import check_same_crs, to_lonlat
 from transport.receptors import ReceptorSettings, make_receptors
-from transport.wrf import read_wrf, wrf_crs
+from transport.wrf import WRFReader, read_wrf, wrf_crs
 
 MAPS = {
     1: {"TRUELAT1": 30.0, "TRUELAT2": 60.0, "MOAD_CEN_LAT": 45.0, "STAND_LON": 5.0},
@@ -34,6 +35,7 @@ def wrf_file(path: Path, hour: int = 0, kind: int = 1, slope: float = 0.01) -> P
     x, y = np.meshgrid(1000.0 + offsets, (2000.0 if south < 89 else -3.0e6) + offsets)
     lon, lat = to_lonlat(crs, x, y)
     terrain = np.broadcast_to(100.0 + slope * offsets, (NX, NX))
+    scale = np.sqrt(Proj(crs).get_factors(lon, lat).areal_scale)  # terrain rises faster on the ground
     faces = terrain + np.linspace(0.0, 1600.0, NZ + 1)[:, None, None]
     middle = 0.5 * (faces[1:] + faces[:-1])
     pressure = 1e5 * np.exp(-middle / 8000.0)
@@ -42,11 +44,11 @@ def wrf_file(path: Path, hour: int = 0, kind: int = 1, slope: float = 0.01) -> P
     fields = {
         "U": ((*volume[:2], "west_east_stag"), np.full((NZ, NX, NX + 1), 10.0)),
         "V": ((volume[0], "south_north_stag", volume[2]), np.full((NZ, NX + 1, NX), -2.0)),
-        "W": ((faced, *volume[1:]), np.full((NZ + 1, NX, NX), 10.0 * slope + 0.02)),
+        "W": ((faced, *volume[1:]), np.broadcast_to(10.0 * slope * scale + 0.02, (NZ + 1, NX, NX))),
         "PH": ((faced, *volume[1:]), 0.0 * faces), "PHB": ((faced, *volume[1:]), 9.80665 * faces),
         "P": (volume, 0.0 * ones), "PB": (volume, pressure), "T": (volume, 2.0 * ones),
         "QVAPOR": (volume, 0.01 * ones),
-        "HGT": (volume[1:], terrain), "MAPFAC_M": (volume[1:], ones[0]), "UST": (volume[1:], 0.3 * ones[0]),
+        "HGT": (volume[1:], terrain), "UST": (volume[1:], 0.3 * ones[0]),
         "HFX": (volume[1:], 100.0 * ones[0]), "LH": (volume[1:], 0.0 * ones[0]),
         "PBLH": (volume[1:], 800.0 * ones[0]), "ZNT": (volume[1:], 0.1 * ones[0]),
         "XLAT": (volume[1:], lat), "XLONG": (volume[1:], lon),
@@ -64,11 +66,12 @@ def two(tmp_path):
 
 
 def test_air_that_follows_the_terrain_has_no_velocity_through_it(two):
-    met = read_wrf(two, LEVELS)
+    met = read_met(WRFReader(), two, LEVELS, Target(vertical="file"))
     lowest = 100.0  # m, first mass level: below it w falls linearly to zero at the ground
     expected = 0.02 * np.minimum(met.level.values / lowest, 1.0)
-    np.testing.assert_allclose(met.w.values.mean(axis=(0, 2, 3)), expected, atol=1e-6)
-    assert np.ptp(met.w.values, axis=(0, 2, 3)).max() < 1e-6
+    np.testing.assert_allclose(met.w.values.mean(axis=(0, 2, 3)), expected, atol=5e-5)
+    # the map's scale changes between the points where slope and wind meet
+    assert np.ptp(met.w.values, axis=(0, 2, 3)).max() < 2e-4
 
 
 def test_fields_have_their_closed_forms(two):
@@ -107,9 +110,12 @@ def test_a_shifted_target_crs_moves_the_axes_only(two):
             read_wrf(two, LEVELS, crs=CRS(other))
 
 
-def test_latitude_longitude_maps_are_refused():
-    with pytest.raises(DataError, match="MAP_PROJ = 6 is not supported"):
-        wrf_crs(MAPS[1] | {"MAP_PROJ": 6})
+def test_rotated_and_unknown_maps_are_refused():
+    assert wrf_crs({"MAP_PROJ": 6, "POLE_LAT": 90.0}).is_geographic
+    with pytest.raises(DataError, match="POLE_LAT = 40; a rotated one is not supported"):
+        wrf_crs({"MAP_PROJ": 6, "POLE_LAT": 40.0})
+    with pytest.raises(DataError, match="MAP_PROJ = 203 is not supported"):
+        wrf_crs(MAPS[1] | {"MAP_PROJ": 203})
     with pytest.raises(DataError, match="no global attribute 'STAND_LON'"):
         wrf_crs({"MAP_PROJ": 1, "TRUELAT1": 1, "TRUELAT2": 2, "MOAD_CEN_LAT": 3})
 
@@ -131,13 +137,17 @@ def nan_in(name):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda ds: ds.drop_vars("HFX"), r"1\.nc: no variable HFX"),
-        (lambda ds: ds.drop_vars("PBLH"), r"1\.nc: no variable PBLH \(PBLH: the mixing height has to be"),
+        (
+            lambda ds: ds.drop_vars("HFX"),
+            r"1\.nc: neither friction velocity with heat flux nor a temperature at 2 m",
+        ),
+        (lambda ds: ds.drop_vars("PBLH"), r"1\.nc: mixing height: the bulk Richardson number stays below"),
+        (lambda ds: ds.drop_vars("HGT"), r"1\.nc: no variable HGT"),
         (lambda ds: ds.drop_vars("ZNT"), r"1\.nc: no variable ZNT; state a roughness"),
         (nan_in("PBLH"), r"1\.nc: 'PBLH' is nan at index \(1, 1\)"),
         (nan_in("QVAPOR"), r"1\.nc: 'QVAPOR' is nan"),
         (lambda ds: ds.assign(T=ds["T"] * 0 + 9.97e36), r"1\.nc: 'T' is 9\.9\d*e\+36"),
-        (lambda ds: ds.assign(UST=ds.UST * 0), r"1\.nc: friction velocity is 0"),
+        (lambda ds: ds.assign(UST=ds.UST * 0), r"1\.nc at 2024-06-01T01:00: friction velocity is 0"),
         (lambda ds: ds.assign(HGT=ds.HGT + 5), r"1\.nc: map, grid points or terrain differ from"),
         (lambda ds: ds.assign(XLAT=ds.XLAT * 1.01), r"1\.nc: XLAT, XLONG leave the regular map grid"),
     ],
@@ -159,7 +169,7 @@ def test_files_times_and_levels_are_checked(two, tmp_path):
         read_wrf([*two, tmp_path / "absent.nc"], LEVELS)
     with pytest.raises(DataError, match="the list of files is empty"):
         read_wrf([], LEVELS)
-    with pytest.raises(DataError, match=r"3\.nc: gap in 'Times' from .*T01:00.* to .*T03:00"):
+    with pytest.raises(DataError, match=r"gap in time from .*1\.nc at .*T01:00 to .*3\.nc at .*T03:00"):
         read_wrf([*two, wrf_file(tmp_path / "3.nc", 3)], LEVELS)
     with pytest.raises(DataError, match="expected each time once"):
         read_wrf([*two, wrf_file(tmp_path / "again.nc", 1)], LEVELS)
@@ -252,6 +262,22 @@ def test_bowen_receptors_have_finite_footprints(bowen):
 
 
 @pytest.mark.realdata
-def test_a_wrf_file_without_surface_fields_is_refused_by_name(data):
-    with pytest.raises(DataError, match=r"mercator_sample\.nc: no variable UST, HFX, LH, PBLH"):
-        read_wrf([data / "met" / "wrf_gulf" / "mercator_sample.nc"])
+def test_a_wrf_file_without_surface_layer_or_mixing_height_gets_them_derived(data):
+    path = data / "met" / "wrf_gulf" / "mercator_sample.nc"
+    with pytest.raises(DataError, match=r"mercator_sample\.nc: no variable ZNT; state a roughness"):
+        read_wrf([path])
+    levels = (20.0, 50.0, 100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 5000.0)
+    met = read_wrf([path], levels, roughness=2e-4)  # open sea
+    assert met.sizes["time"] == 4
+    assert "bulk Richardson" in met.mixing_height.method
+    assert "Monin-Obukhov" in met.ustar.method
+    assert "Monin-Obukhov" in met.sensible_heat_flux.method
+    with xr.open_dataset(path, decode_times=False) as wrf:
+        u10, v10 = wrf.U10.values, wrf.V10.values
+    # a neutral sea: u* is 3 to 5 % of the wind at 10 m (drag coefficient 1 to 2 parts in a thousand)
+    ratio = met.ustar.values / np.hypot(u10, v10)
+    windy = np.hypot(u10, v10) > 5.0
+    assert np.percentile(ratio[windy], 5) > 0.03
+    assert np.percentile(ratio[windy], 95) < 0.05
+    # marine and hurricane boundary layers
+    assert 300.0 < np.median(met.mixing_height) < 2000.0

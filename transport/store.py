@@ -1,0 +1,98 @@
+"""The met cube on disk: one zarr store per day, one chunk per time, built once for the same inputs."""
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import xarray as xr
+
+import transport
+from metroflux.provenance import sha256_file, sha256_json
+from transport.balance import Balance
+from transport.cube import MetReader, Target, read_hours
+from transport.met import DEFAULT_LEVELS, DONE
+
+_CODE = (
+    "arl", "balance", "boundary", "cfmet", "cffields", "cffile", "columns", "cube", "met", "modelstate",
+    "resample", "store", "wrf",
+)  # fmt: skip
+"""Modules that decide the content of a cube."""
+
+
+def met_key(
+    reader: MetReader, paths: Sequence[Path], levels: Sequence[float], target: Target | None = None
+) -> str:
+    """Return the content address of a cube: bytes of the files, settings, levels, target and code."""
+    home = Path(transport.__file__).parent
+    crs = None if target is None or target.crs is None else target.crs.to_wkt()
+    return sha256_json({
+        "files": sorted(sha256_file(Path(path)) for path in paths),
+        "reader": reader.describe(),
+        "levels": [float(z) for z in levels],
+        "target": [crs, *(() if target is None else (target.step, target.vertical))],
+        "code": [sha256_file(home / f"{name}.py") for name in _CODE],
+    })  # fmt: skip
+
+
+def build_met(
+    reader: MetReader,
+    paths: Sequence[Path],
+    folder: Path,
+    levels: Sequence[float] = DEFAULT_LEVELS,
+    target: Target | None = None,
+) -> Path:
+    """Return the folder of the met cube of these files under `folder`, built if it is not there yet.
+
+    One met time is in memory at once. The cube appears under its name when it is complete; a build that was
+    stopped leaves nothing that would be opened. `met.open_met` opens the result.
+
+    Raises
+    ------
+    DataError
+        As `cube.read_met`.
+    """
+    home = folder / met_key(reader, paths, levels, target)[:16]
+    if (home / DONE).is_file():
+        return home
+    draft = folder / f"{home.name}.{os.getpid()}.draft"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        listed = _write(reader, paths, draft, levels, target)
+        (draft / DONE).write_text(json.dumps(listed), encoding="utf-8")
+        if home.exists():  # another process was first, or an older draft has no end
+            shutil.rmtree(home)
+        draft.rename(home)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return home
+
+
+def _write(
+    reader: MetReader, paths: Sequence[Path], draft: Path, levels: Sequence[float], target: Target | None
+) -> dict[str, object]:
+    """Write all times, each into the store of its day; return the times and the balance of mass."""
+    times: list[str] = []
+    balance, report, source = Balance(), {}, ""
+    for hour in read_hours(reader, paths, levels, target):
+        day = draft / f"{str(hour.time.values[0])[:10]}.zarr"
+        report, source = balance.add(hour), hour.attrs["source"]
+        if day.exists():
+            hour.drop_vars(["terrain", "spatial_ref", "level", "y", "x"]).to_zarr(
+                day, append_dim="time", consolidated=False
+            )
+        else:
+            hour.to_zarr(day, mode="w", consolidated=False, encoding=_encoding(hour))
+        times.append(str(hour.time.values[0]))
+    return {"times": times, "mass_balance": report, "source": source}
+
+
+def _encoding(hour: xr.Dataset) -> dict[str, dict[str, object]]:
+    """Return one chunk per time; times as whole seconds, so that appended ones fit."""
+    chunks: dict[str, dict[str, object]] = {
+        str(name): {"chunks": tuple(1 if d == "time" else n for d, n in v.sizes.items())}
+        for name, v in hour.data_vars.items()
+    }
+    return chunks | {"time": {"units": "seconds since 1970-01-01", "dtype": "int64"}}
