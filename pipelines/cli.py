@@ -151,7 +151,9 @@ def footprints(
     ] = None,
     met: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILES...", help="WRF output files, or one met cube (zarr); several may follow"),
+        typer.Option(
+            metavar="FILES...", help="WRF, ERA5 or ARL files, or one met cube (zarr); several may follow"
+        ),
     ] = None,
     receptors: Annotated[
         Path | None,
@@ -181,6 +183,9 @@ def footprints(
     threads: Annotated[int, typer.Option(min=1, max=1024, help="the result is the same for any number")] = 1,
     smooth: Annotated[float, typer.Option(min=0, help="width of the kernel over STILT's; 0: none")] = 1.0,
     estimator: Annotated[str, typer.Option(help="growing, or half: the layer of STILT")] = "growing",
+    roughness: Annotated[
+        float | None, typer.Option(metavar="M", help="roughness length where the met has none")
+    ] = None,
     stilt: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="also write STILT's files; needs degrees")
     ] = None,
@@ -194,7 +199,7 @@ def footprints(
     given = (*(met or ()), *(files or ()))
     options = Options(
         given, receptors, output, particles, hours, domain, resolution, seed, threads, smooth, estimator,
-        stilt, plot,
+        stilt, plot, roughness,
     )  # fmt: skip
     footprint_command(options, OUT, ERR)
 

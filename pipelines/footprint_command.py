@@ -35,6 +35,7 @@ class Options:
     estimator: str
     stilt: Path | None
     plot: bool
+    roughness: float | None = None
 
 
 def footprint_command(options: Options, out: Console, err: Console) -> None:
@@ -84,6 +85,7 @@ def _make(options: Options, err: Console) -> Made:
         met=options.met, receptors=options.receptors, output=options.output, particles=options.particles,
         hours=options.hours, domain=options.domain, resolution=options.resolution, seed=options.seed,
         threads=options.threads, smoothing=options.smooth,
+        roughness=options.roughness,
         estimator="half" if options.estimator == "half" else "growing",
     )  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

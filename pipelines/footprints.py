@@ -45,6 +45,7 @@ class Request:
     threads: int = 1
     smoothing: float = 1.0
     estimator: Literal["growing", "half"] = "growing"
+    roughness: float | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,8 @@ def make_footprints(request: Request, told: Callable[[int, int], None]) -> Made:
     smoothing = Smoothing(factor=request.smoothing)
     _check_output(request.output)
     clock = [perf_counter()]
-    met = read_met_files(request.met)
+    box = None if domain is None else (domain.west, domain.south, domain.east, domain.north)
+    met = read_met_files(request.met, box, request.roughness)
     clock.append(perf_counter())
     layout = choose_layout(met, domain, resolution)
     wanted = ReceptorSettings(request.particles, request.hours, request.seed, min(20, request.particles))
@@ -152,7 +154,7 @@ def _stamp(footprints: xr.Dataset, request: Request, layout: Layout) -> xr.Datas
     settings = {
         "particles": request.particles, "hours": request.hours, "domain": request.domain,
         "resolution": request.resolution, "seed": request.seed, "smoothing": request.smoothing,
-        "estimator": request.estimator,
+        "estimator": request.estimator, "roughness": request.roughness,
     }  # fmt: skip
     inputs = {str(path.name): _sha256(path) for path in (*request.met, request.receptors)}
     digest = sha256_json([settings, inputs])
