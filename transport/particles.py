@@ -12,8 +12,7 @@ import xarray as xr
 from metroflux.constants import M_AIR
 from metroflux.errors import DataError
 from transport.kernels.field import Fields, level_bins
-from transport.kernels.march import march
-from transport.kernels.random import normals
+from transport.kernels.march import first_draws, march
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
 from transport.kernels.vector import WIDTH
 from transport.met import check_hour, hours_to_ns, map_scale
@@ -94,7 +93,7 @@ def make_particles(place: Floats, weight: Floats, receptor: Ints, seed: Ints, nu
     seed, number : key and particle counter of the random numbers
     """
     n = number.size
-    draws = np.array([normals(s, i, 0) for s, i in zip(seed, number, strict=True)]).reshape(n, 3)
+    draws = first_draws(seed, number)
     zeros = [np.zeros(n) for _ in range(5)]
     return Particles(
         x=place[:, 0].copy(), y=place[:, 1].copy(), z=place[:, 2].copy(),

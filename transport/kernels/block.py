@@ -19,7 +19,7 @@ from transport.kernels.state import ALIVE, EAST, NORTH, SOUTH, TOP, WEST, Rules,
 from transport.kernels.turbulence import horizontal, vertical
 from transport.kernels.vector import WIDTH
 
-LANES = 64
+LANES = 128
 
 # rows of `s`, float64: the state that stays with a particle ...
 X, Y, Z, PSI, CHI_X, CHI_Y, AGE, SPREAD, FLOOR, WEIGHT, UNTIL, LEFT = (LANES * r for r in range(12))
@@ -34,8 +34,8 @@ ROWS = STATE + 18
 # rows of `q`, int64: likewise
 WHO, SEED, NUMBER, DRAWN = (LANES * r for r in range(4))
 KEYS = 4
-COLUMN, ROW, CELL_I, CELL_J, STATUS = (LANES * r for r in range(KEYS, KEYS + 5))
-WHOLE_ROWS = KEYS + 5
+COLUMN, ROW, LEVEL, CELL_I, CELL_J, STATUS = (LANES * r for r in range(KEYS, KEYS + 6))
+WHOLE_ROWS = KEYS + 6
 
 SHORTEST = 1.0  # s; a floor of 3 s and more fails the well-mixed test in stable layers
 LONGEST = 60.0  # s; keeps a step within a few hundred metres of the ground below it
@@ -108,10 +108,12 @@ def feel_air(
     stride = (fields.cube_0.shape[1] * fields.cube_0.shape[2], fields.cube_0.shape[2])
     for n in range(live):
         k = level_interval(levels, below, per_metre, s[Z + n])
+        q[LEVEL + n] = k
         s[BOTTOM + n] = levels[k]
         s[DEPTH + n] = levels[k + 1] - levels[k]
+    for n in range(live):
         place = Place(q[COLUMN + n], q[ROW + n], s[FX + n], s[FY + n], s[LATE + n])
-        gather(now, later, stride, place, 4 * k, air, n)
+        gather(now, later, stride, place, 4 * q[LEVEL + n], air, n)
 
 
 @inlined

@@ -9,10 +9,12 @@ from numba import njit
 
 _FREE = {"nnan", "ninf", "nsz", "arcp", "contract"}  # all that leave the order of sums, hence the bits, alone
 
-kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath=_FREE)
+# Nothing compiled here is kept on disk: a kept function would not notice a change in what it calls.
+# `march` is kept, by the digest of all sources.
+kernel = njit(nogil=True, error_model="numpy", fastmath=_FREE)
 """Compile a function that Python or other kernels call."""
 
-inlined = njit(cache=True, nogil=True, error_model="numpy", fastmath=_FREE, forceinline=True)
+inlined = njit(nogil=True, error_model="numpy", fastmath=_FREE, forceinline=True)
 """Compile a function into its callers: a loop becomes vector instructions only if it calls nothing."""
 
 _ROUND = 1.5 * 2.0**52

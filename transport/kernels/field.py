@@ -64,7 +64,7 @@ def level_bins(levels: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
 def level_interval(levels: NDArray[np.float64], below: NDArray[np.int64], per_metre: float, z: float) -> int:
     """Return the interval of `levels` that holds z; the lowest holds all below, the highest all above."""
     k = below[min(int(z * per_metre), below.size - 1)]
-    return k + 1 if k < levels.size - 2 and z >= levels[k + 1] else k
+    return min(k + (z >= levels[k + 1]), levels.size - 2)
 
 
 @inlined

@@ -12,10 +12,12 @@ from transport.kernels import block as b
 from transport.kernels.block import LANES
 from transport.kernels.elementary import inlined
 from transport.kernels.field import Fields
+from transport.kernels.random import normals
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
 from transport.kernels.vector import WIDTH
 
 March = Callable[[Particles, Fields, Window, Target, Rules], int]
+Draws = Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]]
 
 
 @inlined
@@ -125,6 +127,21 @@ def _march(sources: int) -> March:
     return march
 
 
+def _draws(sources: int) -> Draws:
+    """Compile `first_draws`; see `_march`."""
+
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def first_draws(seed: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return three normal numbers for each particle's release, shape (particle, 3)."""
+        _ = sources
+        out = np.empty((seed.size, 3))
+        for n in range(seed.size):
+            out[n, 0], out[n, 1], out[n, 2] = normals(seed[n], number[n], 0)
+        return out
+
+    return first_draws
+
+
 def _sources_digest() -> int:
     """Return a number that changes with the source of any kernel."""
     digest = hashlib.sha256()
@@ -134,3 +151,4 @@ def _sources_digest() -> int:
 
 
 march = _march(_sources_digest())
+first_draws = _draws(_sources_digest())
