@@ -63,7 +63,8 @@ check: env ## format, lint, types, import order, doctests
 	$(BIN)/python -m pytest --doctest-modules $(ROOMS)
 
 bench: env ## run the benchmarks, one after the other
-	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do echo "== $$file"; $(BIN)/python $$file; done
+	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do name=$$(basename $$file .py); \
+		echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 # One lock for every Python from 3.11 on and every system. "fewest": where one version serves all Pythons it
 # is taken, so that what is tested on the oldest is what runs on the newest.

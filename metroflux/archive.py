@@ -114,6 +114,12 @@ def _time_faults(entry: Entry, ds: xr.Dataset) -> Iterator[str]:
         yield f"flux times run from {bounds[0, 0]} to {bounds[-1, 1]}, expected {want[0]} to {want[1]}"
 
 
+def time_encoding(ds: xr.Dataset) -> dict[str, dict[str, str]]:
+    """Return how times are written: exact, and the same for a coordinate and its bounds, as CF asks."""
+    exact = {"units": "nanoseconds since 1970-01-01", "dtype": "int64", "calendar": "proleptic_gregorian"}
+    return {str(name): exact for name, v in ds.variables.items() if v.dtype.kind == "M"}
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     path.mkdir(parents=True, exist_ok=True)
@@ -166,7 +172,8 @@ class Directory:
                 shutil.rmtree(stale)
             building.mkdir()
             for name, ds in datasets.items():
-                ds.drop_encoding().to_netcdf(building / f"{name}.nc", engine="netcdf4")
+                plain = ds.drop_encoding()
+                plain.to_netcdf(building / f"{name}.nc", engine="netcdf4", encoding=time_encoding(plain))
             (building / "entry.json").write_text(json.dumps(_dated(entry), indent=1), encoding="utf-8")
             building.rename(self.path / entry.run_id)
 
@@ -214,9 +221,9 @@ class Icechunk:
             _refuse_known(entry, self.runs(), self.path)
             session = repository.writable_session("main")
             for name, ds in datasets.items():
-                _portable(ds).to_zarr(
-                    session.store, group=f"{entry.run_id}/{name}", mode="w-", consolidated=False
-                )
+                plain, group = _portable(ds), f"{entry.run_id}/{name}"
+                times = time_encoding(plain)
+                plain.to_zarr(session.store, group=group, mode="w-", consolidated=False, encoding=times)
             message = f"run {entry.run_id} config {entry.config_sha256}"
             session.commit(message, metadata=_dated(entry))
 

@@ -51,7 +51,12 @@ def select(observations: xr.Dataset, selection: Selection) -> tuple[xr.Dataset, 
     if not keep.any():
         counts = dropped.groupby("reason")["count"].sum()
         listed = ", ".join(f"{name}: {count}" for name, count in counts.items())
-        raise DataError(f"selection leaves none of {keep.size} observations; dropped by {listed}")
+        sites = ", ".join(np.unique(observations.site.values)[:5])
+        first, last = observations.time.values.min(), observations.time.values.max()
+        raise DataError(
+            f"observations.selection: leaves none of {keep.size} observations of {sites} "
+            f"from {first} to {last}; dropped by {listed}"
+        )
     chosen = observations.isel(obs=keep)
     # a reason accepted by the user no longer keeps the datum out
     chosen["flag"] = xr.zeros_like(chosen.flag)

@@ -41,11 +41,13 @@ class DaskMapper:
     workers : processes of one thread each, when the cluster is our own
     scheduler : address of an existing cluster, such as "tcp://host:8786"; None starts our own
     timeout : longest wait for one result, s
+    patience : longest wait for a connection, s
     """
 
     workers: int
     scheduler: str | None = None
     timeout: float = 3600.0
+    patience: float = 30.0
     client: Any = field(default=None, init=False)
     cluster: Any = field(default=None, init=False)
 
@@ -108,7 +110,7 @@ class DaskMapper:
                 n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None
             )
         try:
-            self.client = Client(self.cluster or self.scheduler, timeout=30, set_as_default=False)
+            self.client = Client(self.cluster or self.scheduler, timeout=self.patience, set_as_default=False)
             self.client.wait_for_workers(1, timeout=120)
         except (OSError, TimeoutError) as fault:
             self.close()

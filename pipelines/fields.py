@@ -130,3 +130,18 @@ def paths_of(value: object) -> Iterator[Path]:
         yield from (path for item in value.values() for path in paths_of(item))
     elif isinstance(value, list | tuple):
         yield from (path for item in value for path in paths_of(item))
+
+
+def seeds(values: object, path: str = "") -> dict[str, int]:
+    """Return every seed of a configuration by its dotted name.
+
+    >>> seeds({"world": {"seed": 1, "truth_seed": 2}})
+    {'world.seed': 1, 'world.truth_seed': 2}
+    """
+    if not isinstance(values, dict):
+        return {}
+    found: dict[str, int] = {}
+    for key, value in values.items():
+        name = f"{path}.{key}".lstrip(".")
+        found |= {name: value} if key.endswith("seed") and isinstance(value, int) else seeds(value, name)
+    return found

@@ -12,18 +12,22 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.orchestration import get_client
 from prefect.client.schemas import filters as f
 from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
 from metroflux.errors import HeldError
 from metroflux.provenance import sha256_json
 from pipelines.engine import Done, Engine, Stage, Watch
-from pipelines.run import Options, Outcome, run
+from pipelines.run import Host, Options, Outcome, Recipe, run
 from pipelines.watch import Silent
 
 if TYPE_CHECKING:
     from prefect.client.schemas.objects import State, TaskRun
     from prefect.tasks import Task
+
+PAGE = 200
+"""Most that Prefect returns at once."""
 
 RETRIES = 2
 """Of a stage that failed on input or output."""
@@ -47,16 +51,40 @@ def as_task(engine: Engine, stage: Stage) -> Done:
     return execute(stage)
 
 
-def run_as_flow(config: Path, folder: Path, options: Options, watch: Watch) -> Outcome:
+def folder_tag(folder: Path) -> str:
+    """Return the tag by which the flow runs of a folder are found."""
+    return f"metroflux-{sha256_json(str(folder.resolve()))[:12]}"
+
+
+def close_killed_runs(folder: Path) -> None:
+    """Mark runs of a folder that a kill left in the state RUNNING, once the lock says that none is.
+
+    Prefect would show them as running for ever.
+    """
+    running = f.FlowRunFilterState(type=f.FlowRunFilterStateType(any_=[StateType.RUNNING]))
+    wanted = f.FlowRunFilter(tags=f.FlowRunFilterTags(all_=[folder_tag(folder)]), state=running)
+    with get_client(sync_client=True) as client:
+        stale = client.read_flow_runs(
+            flow_run_filter=wanted, sort=FlowRunSort.START_TIME_DESC, limit=PAGE, offset=0
+        )
+        for found in stale:
+            if str(found.id) != flow_run.id:
+                client.set_flow_run_state(found.id, Crashed(message="the process was killed"), force=True)
+
+
+PREFECT = Host(close_killed_runs, as_task)
+
+
+def run_as_flow(
+    config: Path, folder: Path, options: Options, watch: Watch, recipe: Recipe | None = None
+) -> Outcome:
     """Run a configuration as a flow of the configured Prefect API."""
-    tag = folder_tag(folder)
-    close_killed_runs(tag)
 
     @flow(name="metroflux", flow_run_name=config.stem, validate_parameters=False, persist_result=False)
     def metroflux() -> Outcome:
-        return run(config, folder, options, watch, as_task)
+        return run(config, folder, options, watch, PREFECT, recipe)
 
-    with tags(tag):
+    with tags(folder_tag(folder)):
         return metroflux()
 
 
@@ -65,27 +93,7 @@ def scheduled(config: str, root: str, workers: int) -> str:
     """Run a configuration into a folder named after the scheduled time; a repeat continues what was begun."""
     start = flow_run.scheduled_start_time or datetime.now(UTC)
     folder = Path(root) / start.astimezone(UTC).strftime("%Y-%m-%dT%H%MZ")
-    outcome = run(Path(config), folder, Options(resume=True, workers=workers), Silent(), as_task)
+    outcome = run(Path(config), folder, Options(resume=True, workers=workers), Silent(), PREFECT)
     if outcome.reasons:
         raise HeldError("held, not published: " + "; ".join(outcome.reasons))
     return str(folder)
-
-
-def folder_tag(folder: Path) -> str:
-    """Return the tag by which the flow runs of a folder are found."""
-    return f"metroflux-{sha256_json(str(folder.resolve()))[:12]}"
-
-
-def close_killed_runs(tag: str) -> int:
-    """Mark runs of a folder that a kill left in the state RUNNING; return how many.
-
-    Safe before a run of our own begins: the folder's lock allows only one at a time, and the next to try
-    it is refused.
-    """
-    running = f.FlowRunFilterState(type=f.FlowRunFilterStateType(any_=[StateType.RUNNING]))
-    wanted = f.FlowRunFilter(tags=f.FlowRunFilterTags(all_=[tag]), state=running)
-    with get_client(sync_client=True) as client:
-        stale = client.read_flow_runs(flow_run_filter=wanted)
-        for found in stale:
-            client.set_flow_run_state(found.id, Crashed(message="the process was killed"), force=True)
-    return len(stale)

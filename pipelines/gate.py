@@ -25,7 +25,7 @@ def judge(diagnostics: xr.Dataset, footprints: xr.Dataset | None, limits: Gate) 
             f"chi2 per observation is {chi2:.2f}; expected {limits.chi2_min:g} to {limits.chi2_max:g}: "
             f"stated errors are too {'small' if chi2 > limits.chi2_max else 'large'}"
         )
-    if abs(bias) > limits.bias_max:
+    if not abs(bias) <= limits.bias_max:  # also when it is not a number
         reasons.append(
             f"mean innovation is {bias:+.2f} of its standard uncertainty; expected within {limits.bias_max:g}"
         )

@@ -19,6 +19,7 @@ from metroflux.units import mole_fraction_factor
 from observations.columns import ColumnMapping, read_columns
 from observations.components import Group, group
 from observations.icos import read_icos
+from observations.lidar import compare_mixing_height
 from observations.selection import Selection, select
 from observations.table import Site, TableMapping, read_table
 from pipelines import sections, sources
@@ -84,6 +85,7 @@ def build_world(job: Job) -> Outputs:
         "data": world.observations,
         "background_field": world.background_field,
         "true_background_field": world.true_background_field,
+        "profiles": world.profiles,
         "outlines": {"geojson": world.regions, "name": "name"},
         "sites": [asdict(site) for site in world.sites],
     }
@@ -266,6 +268,12 @@ def read_met(job: Job) -> Outputs:
     assert met is not None  # noqa: S101 - this stage is only in the plan of files
     crs = CRS.from_user_input(Grid.from_dataset(job.dataset("grid")).crs)
     return {"met": read_wrf(met.files, met.levels or DEFAULT_LEVELS, crs, met.roughness)}
+
+
+def compare_weather(job: Job) -> Outputs:
+    """Compare the mixing height of the weather with the lidar's."""
+    compared = compare_mixing_height(job.dataset("profiles"), job.dataset("met"))
+    return {"lidar": json.loads(compared.to_json(orient="records"))}
 
 
 def read_outlines(job: Job) -> Outputs:

@@ -5,27 +5,41 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from metroflux import schema
 from metroflux.constants import SECONDS_PER_YEAR
 from metroflux.grid import Grid
 from metroflux.provenance import Stamp
+from metroflux.time import Times
+from metroflux.uncertainty import components
 from metroflux.units import molar_mass
 from pipelines import gate
 from pipelines.config import Config
 from pipelines.engine import Job
+from pipelines.fields import seeds, to_numpy
 from pipelines.inputs import Outputs, config_of
 from pipelines.model import solution_of
 from pipelines.store import Folder
-from priors.regions import region_weights, regional_regions
+from priors.regions import DOMAIN, region_weights, regional_regions
 from products.export import write_netcdf
 from products.fields import mean_fields, step_fields
 from products.maps import draw_maps
 from products.periods import named_periods
 from products.places import Outline, Site, outlines_from_geojson
+from products.report import Context, write_report
 from products.table import write_csv
 from products.totals import make_totals
 from products.viewer import About, Page, write_viewer
+
+LIMITS = (
+    "Emissions are territorial (scope 1) and net: what enters the air inside the area, less what leaves it.",
+    "Plants release at the surface: stack height and plume rise are not modelled.",
+    "Lengths, durations and sizes of the errors are given by the configuration, not estimated from the data.",
+    "Emissions are not bounded: a small one may come out negative within its uncertainty.",
+)
+"""What a reader of the report must know, whatever the run."""
 
 
 def total(job: Job) -> Outputs:
@@ -34,8 +48,14 @@ def total(job: Job) -> Outputs:
     regions = _regions(job)
     # the report and the page are about the whole run, whatever else is asked for
     kinds = dict.fromkeys(("run", *config.products.periods))
-    periods = named_periods(job.dataset("posterior").flux_time_bounds.values, list(kinds))
+    periods = named_periods(_observed(job), list(kinds))
     return {"totals": make_totals(solution_of(job), regions, periods), "regions": regions}
+
+
+def _observed(job: Job) -> Times:
+    """Return the bounds of the flux intervals of the run itself: the lead before it is solved, not shown."""
+    bounds = job.dataset("posterior").flux_time_bounds.values
+    return bounds[bounds[:, 0] >= to_numpy(config_of(job).run.start)]
 
 
 def _regions(job: Job) -> xr.Dataset:
@@ -43,8 +63,14 @@ def _regions(job: Job) -> xr.Dataset:
     if "grid" not in job.inputs:
         return regional_regions(job.dataset("posterior"))
     grid = Grid.from_dataset(job.dataset("grid"))
-    nothing = {"type": "FeatureCollection", "features": []}
-    return region_weights(grid, outlines.get("geojson", nothing), outlines.get("name", "name"))
+    return region_weights(grid, outlines["geojson"], outlines["name"]) if outlines else _domain(grid)
+
+
+def _domain(grid: Grid) -> xr.Dataset:
+    """Return the whole grid as the only region."""
+    share = {"units": "1", "long_name": "share of the cell in the region"}
+    weight = (("region", "y", "x"), np.ones((1, *grid.shape)), share)
+    return schema.check(grid.coords().assign(weight=weight).assign_coords(region=[DOMAIN]), "regions")
 
 
 def judge_run(job: Job) -> Outputs:
@@ -92,9 +118,12 @@ def _write(job: Job, folder: Path) -> None:
         write_netcdf(_stamped(job.dataset(name), name, config, stamp), folder / f"{name}.nc")
     write_csv(job.dataset("totals"), folder / "totals.csv")
     sites, outlines = _sites(job), _outlines(job)
-    mean = mean_fields(solution_of(job), job.mapper)
+    (whole,) = named_periods(_observed(job), ("run",))
+    mean = mean_fields(solution_of(job), whole, job.mapper)
     draw_maps(mean, folder / "maps", sites, outlines, _footprint_sum(job))
     write_viewer(_page(job, mean, sites, outlines), folder / "viewer" / "index.html")
+    fit, posterior, totals = (job.dataset(name) for name in ("diagnostics", "posterior", "totals"))
+    write_report(fit, posterior, totals, _context(job), folder / "report.html")
 
 
 def _stamped(ds: xr.Dataset, name: str, config: Config, stamp: Stamp) -> xr.Dataset:
@@ -129,10 +158,12 @@ def _outlines(job: Job) -> tuple[Outline, ...]:
 
 def _page(job: Job, mean: xr.Dataset, sites: Sequence[Site], outlines: Sequence[Outline]) -> Page:
     solution = solution_of(job)
-    steps = named_periods(job.dataset("posterior").flux_time_bounds.values, ("step",))
+    bounds = _observed(job)
+    steps = named_periods(bounds, ("step",))
+    fields = step_fields(solution, job.mapper)
     return Page(
         mean=mean,
-        steps=step_fields(solution, job.mapper),
+        steps=fields.isel(period=fields.period_bounds.values[:, 0] >= bounds[0, 0]),
         totals=job.dataset("totals"),
         series=make_totals(solution, job.dataset("regions"), steps),
         about=_about(job),
@@ -154,6 +185,40 @@ def _about(job: Job) -> About:
         language=config.products.language,
         notes=tuple(reasons),
     )
+
+
+def _context(job: Job) -> Context:
+    config, stamp = config_of(job), job.stamp
+    dropped = pd.DataFrame(
+        cast(list[dict[str, Any]], job.inputs["dropped"]), columns=["site", "reason", "count"]
+    )
+    return Context(
+        title=_title(config),
+        place=_place(config),
+        run_id=stamp.run_id,
+        code_version=_version(job),
+        config_sha256=stamp.config_sha256,
+        held=cast(list[str], job.inputs["reasons"]),
+        dropped=dropped,
+        lidar=pd.DataFrame(cast(list[dict[str, Any]], job.inputs["lidar"]))
+        if "lidar" in job.inputs
+        else None,
+        traceability=_traceability(job),
+        inputs=stamp.inputs,
+        seeds=seeds(config.model_dump()),
+        limits=LIMITS,
+    )
+
+
+def _traceability(job: Job) -> dict[str, list[str]]:
+    """Return what each shared cause of uncertainty rests on, of observations and background."""
+    found: dict[str, list[str]] = {}
+    for name in ("selected", "background"):
+        for part in components(job.dataset(name))[1]:
+            known = found.setdefault(part.cause, [])
+            if part.traceable_to not in known:
+                known.append(part.traceable_to)
+    return found
 
 
 def _version(job: Job) -> str:

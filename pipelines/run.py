@@ -2,26 +2,23 @@
 
 import json
 import os
-import platform
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from filelock import FileLock, Timeout
 
-import metroflux
 from metroflux.archive import Entry, open_archive
 from metroflux.errors import ConfigError, MetrofluxError
 from metroflux.provenance import Stamp, code_sha256
 from pipelines.config import Config, Read, read_config
 from pipelines.dask_mapper import open_mapper
 from pipelines.engine import Done, Engine, Stage, Watch
-from pipelines.fields import DATA, paths_of
+from pipelines.manifest import hash_inputs, manifest_of, shown
 from pipelines.store import CODECS, Codec, Store, remove, write_atomically
 from pipelines.watch import Silent, json_log, log
 
@@ -32,10 +29,24 @@ PRODUCTS = ("posterior.nc", "diagnostics.nc", "totals.csv", "report.html", "view
             "manifest.json")  # fmt: skip
 """What a run leaves in its folder, manifest last."""
 
-PACKAGES = ("numpy", "scipy", "xarray", "numba", "pyproj", "netCDF4", "dask", "distributed", "icechunk",
-            "prefect", "pydantic", "matplotlib", "cartopy")  # fmt: skip
 
-Execute = Callable[[Engine, Stage], Done]
+def _nothing(_folder: Path) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class Host:
+    """What carries the stages out: this process itself, or Prefect.
+
+    begin : called once the run holds its folder
+    execute : runs one stage
+    """
+
+    begin: Callable[[Path], None] = _nothing
+    execute: Callable[[Engine, Stage], Done] = Engine.execute
+
+
+HERE = Host()
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,7 @@ def run(
     folder: Path,
     options: Options,
     watch: Watch | None = None,
-    execute: Execute = Engine.execute,
+    host: Host = HERE,
     recipe: Recipe | None = None,
 ) -> Outcome:
     """Run a configuration; the folder has its manifest only when all else is there.
@@ -100,6 +111,7 @@ def run(
     read = read_config(path)
     chosen = recipe or standard()
     with _own(folder):
+        host.begin(folder)
         stamp = _begin(folder, read, options.resume)
         with (
             json_log(folder / EVENTS, stamp.run_id),
@@ -115,16 +127,16 @@ def run(
                 watch or Silent(),
             )
             try:
-                _execute(engine, chosen.plan(read.config), execute)
+                _execute(engine, chosen.plan(read.config), host)
                 return _finish(engine, read, folder)
             except Exception as fault:
                 log("run failed", error=str(fault), kind=type(fault).__name__)
                 raise
 
 
-def _execute(engine: Engine, stages: Sequence[Stage], execute: Execute) -> None:
+def _execute(engine: Engine, stages: Sequence[Stage], host: Host) -> None:
     for stage in stages:
-        done = execute(engine, stage)
+        done = host.execute(engine, stage)
         log("stage done", stage=done.stage, key=done.key, seconds=round(done.seconds, 3), reused=done.reused)
 
 
@@ -160,31 +172,13 @@ def _begin(folder: Path, read: Read, resume: bool) -> Stamp:
     (folder / WORK).mkdir(exist_ok=True)
     store.sweep()
     write_atomically(record, json.dumps({"run_id": run_id, "config_sha256": read.sha256, "pid": os.getpid()}))
-    inputs = {shown(file, read.path): digest for file, digest in _hash_inputs(read).items()}
+    inputs = {shown(file, read.path): digest for file, digest in hash_inputs(read).items()}
     return Stamp(run_id, read.sha256, inputs, read.config.run.institution)
 
 
 def _run_id(read: Read) -> str:
     now = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{read.config.run.name}-{now}-{read.sha256[:6]}{secrets.token_hex(2)}"
-
-
-def _hash_inputs(read: Read) -> dict[Path, str]:
-    from metroflux.provenance import sha256_file
-
-    return {path: sha256_file(path) for path in dict.fromkeys(paths_of(read.config)) if path.is_file()}
-
-
-def shown(path: Path, config: Path) -> str:
-    """Return an input file's name without the places of this machine, as far as the configuration allows."""
-    data = os.environ.get(DATA)
-    for base, prefix in (
-        (Path(data).resolve() if data else None, f"${{{DATA}}}/"),
-        (config.resolve().parent, ""),
-    ):
-        if base is not None and path.is_relative_to(base):
-            return prefix + path.relative_to(base).as_posix()
-    return path.as_posix()
 
 
 def _finish(engine: Engine, read: Read, folder: Path) -> Outcome:
@@ -195,7 +189,7 @@ def _finish(engine: Engine, read: Read, folder: Path) -> Outcome:
     for source in sorted(products.iterdir()):
         _place(source, folder / source.name)
     _archive(engine, read, reasons)
-    manifest = _manifest(engine, read, reasons, summary)
+    manifest = manifest_of(engine, read, reasons, summary)
     write_atomically(folder / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
     log("run held" if reasons else "run published", reasons="; ".join(reasons))
     return Outcome(engine.stamp.run_id, folder, reasons, summary, tuple(engine.done))
@@ -233,51 +227,6 @@ def _archive(engine: Engine, read: Read, reasons: tuple[str, ...]) -> None:
     archive.publish(
         Entry(run_id, read.sha256, status, str(bounds[0, 0]), str(bounds[-1, 1]), reasons), datasets
     )
-
-
-def _manifest(
-    engine: Engine, read: Read, reasons: tuple[str, ...], summary: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return the record of a run: what went in, by which code, how long it took, what came out."""
-    return {
-        "run_id": engine.stamp.run_id,
-        "status": "held" if reasons else "published",
-        "reasons": list(reasons),
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "config": read.values,
-        "config_sha256": read.sha256,
-        "inputs": engine.stamp.inputs,
-        "code_version": f"{metroflux.__version__}+{engine.code[:12]}",
-        "code_sha256": engine.code,
-        "seeds": seeds(read.values),
-        "stages": [asdict(done) for done in engine.done],
-        "seconds": round(sum(done.seconds for done in engine.done), 3),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "python": platform.python_version(),
-        "summary": dict(summary),
-    }
-
-
-def seeds(values: object, path: str = "") -> dict[str, int]:
-    """Return every seed of a configuration by its dotted name.
-
-    >>> seeds({"world": {"seed": 1, "truth_seed": 2}})
-    {'world.seed': 1, 'world.truth_seed': 2}
-    """
-    if not isinstance(values, dict):
-        return {}
-    found: dict[str, int] = {}
-    for key, value in values.items():
-        name = f"{path}.{key}".lstrip(".")
-        found |= {name: value} if key.endswith("seed") and isinstance(value, int) else seeds(value, name)
-    return found
-
-
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "absent"
 
 
 def _read_json(path: Path) -> dict[str, Any]:

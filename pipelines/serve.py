@@ -9,11 +9,10 @@ import sys
 import time
 import urllib.request
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import psutil  # type: ignore[import-untyped]
 from rich.console import Console
 
 from metroflux.errors import ConfigError, MetrofluxError
@@ -24,7 +23,7 @@ from pipelines.view import LOOPBACK
 START_LIMIT = 120.0
 """Longest wait for the server, s; a first start makes its database."""
 
-STOP_LIMIT = 20.0
+STOP_LIMIT = 10.0
 """How long the server may take to end, s."""
 
 
@@ -39,23 +38,32 @@ def serve_forever(config: Path, cron: str, root: Path, workers: int, console: Co
     _refuse_bad_cron(cron)
     prefect_settings.apply()
     signal.signal(signal.SIGTERM, _interrupt)
-    with _api(console) as url:
+    try:
+        url = _api(console)
         os.environ[API] = url
-        from prefect.types.entrypoint import EntrypointType
-
-        from pipelines.flows import scheduled
-
         console.print(f"{config}: scheduled '{cron}' (UTC); server {url}", markup=False, highlight=False)
-        # Prefect's own handler of SIGTERM leaves a coroutine behind as the process ends
-        warnings.filterwarnings("ignore", message="coroutine 'Runner.astop' was never awaited")
-        with contextlib.suppress(KeyboardInterrupt):
-            scheduled.serve(
-                name=config.stem,
-                cron=cron,
-                parameters={"config": str(config.resolve()), "root": str(root.resolve()), "workers": workers},
-                entrypoint_type=EntrypointType.MODULE_PATH,
-                print_starting_message=False,
-            )
+        _serve(config, cron, root, workers)
+    except KeyboardInterrupt:
+        console.print("ended")
+    finally:
+        _stop_children()
+
+
+def _serve(config: Path, cron: str, root: Path, workers: int) -> None:
+    """Serve the flow; Prefect is imported here, when its address is in the environment."""
+    from prefect.types.entrypoint import EntrypointType
+
+    from pipelines.flows import scheduled
+
+    # Prefect's own handler of SIGTERM leaves a coroutine behind as the process ends
+    warnings.filterwarnings("ignore", message="coroutine 'Runner.astop' was never awaited")
+    scheduled.serve(
+        name=config.stem,
+        cron=cron,
+        parameters={"config": str(config.resolve()), "root": str(root.resolve()), "workers": workers},
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        print_starting_message=False,
+    )
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
@@ -68,27 +76,22 @@ def _refuse_bad_cron(cron: str) -> None:
         raise ConfigError(f"--cron '{cron}' is not a schedule; expected five fields such as '0 2 * * *'")
 
 
-@contextmanager
-def _api(console: Console) -> Iterator[str]:
-    """Give the address of the configured Prefect API, or of a server that lasts as long as the block."""
+def _api(console: Console) -> str:
+    """Return the address of the configured Prefect API, or of a server started for as long as we run."""
     configured = os.environ.get(API)
     if configured:
-        yield configured
-        return
+        return configured
     port = _free_port()
     url = f"http://{LOOPBACK}:{port}/api"
     environment = os.environ | {"PREFECT_UI_API_URL": url, API: url}
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
-    # its own process group, so that all of it can be stopped
+    # its own session, so that Ctrl-C reaches us first and we end it in order
     server = subprocess.Popen(  # noqa: S603 - our own interpreter and arguments
         command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True
     )
-    try:
-        _wait_until_healthy(url, server)
-        console.print(f"started a Prefect server, process {server.pid}", markup=False, highlight=False)
-        yield url
-    finally:
-        _stop(server)
+    _wait_until_healthy(url, server)
+    console.print(f"started a Prefect server, process {server.pid}", markup=False, highlight=False)
+    return url
 
 
 def _free_port() -> int:
@@ -111,12 +114,14 @@ def _wait_until_healthy(url: str, server: "subprocess.Popen[bytes]") -> None:
     raise MetrofluxError(f"the Prefect server at {url} did not answer within {START_LIMIT:g} s")
 
 
-def _stop(server: "subprocess.Popen[bytes]") -> None:
-    for how in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(server.pid, how)
-        try:
-            server.wait(STOP_LIMIT)
-            return
-        except subprocess.TimeoutExpired:
-            continue
+def _stop_children() -> None:
+    """Stop every process that we started, and theirs: server, runs under way, their workers."""
+    children = psutil.Process().children(recursive=True)
+    for child in children:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.terminate()
+    _, alive = psutil.wait_procs(children, STOP_LIMIT)
+    for child in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    psutil.wait_procs(alive, STOP_LIMIT)

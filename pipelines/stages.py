@@ -28,9 +28,10 @@ WORLD = (
     Stage(
         "world", inputs.build_world,
         ("grid", "met", "inventory", "truth", "data", "background_field", "true_background_field",
-         "outlines", "sites"),
+         "profiles", "outlines", "sites"),
         sections=("world", "run"),
     ),
+    Stage("lidar check", inputs.compare_weather, ("lidar",), ("profiles", "met")),
     CHOOSE,
     PRIOR,
 )  # fmt: skip
@@ -97,6 +98,7 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
     """Return the last stages; what there is to show differs, how it is shown does not."""
     seen = ("footprints",) * footprints
     true = ("truth",) * truth
+    checked = ("lidar",) * truth
     areas = ("grid",) * grid
     shown = (
         "solution",
@@ -106,6 +108,8 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
         "regions",
         "reasons",
         "dropped",
+        "selected",
+        "background",
         "sites",
         "outlines",
     )
@@ -115,7 +119,7 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
         Stage("gate", results.judge_run, ("reasons",), ("diagnostics", *seen), ("gate",)),
         Stage("summary", results.summarise, ("summary",), ("totals", "regions", "diagnostics", *true),
               ("run",)),
-        Stage("products", results.draw, ("products",), (*shown, *seen, *true), ("run", "products"),
+        Stage("products", results.draw, ("products",), (*shown, *seen, *true, *checked), ("run", "products"),
               stamped=True),
     )  # fmt: skip
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from metroflux.archive import time_encoding
 from metroflux.errors import ArchiveError
 from metroflux.provenance import sha256_file
 
@@ -48,7 +49,7 @@ def _save_dataset(value: Any, path: Path) -> None:
     packed = {"zlib": True, "complevel": 1, "shuffle": True}
     # only numbers on more than one axis are large; text cannot be packed
     large = {name: packed for name, v in plain.variables.items() if v.ndim > 1 and v.dtype.kind in "fi"}
-    plain.to_netcdf(path, engine="netcdf4", encoding=large)
+    plain.to_netcdf(path, engine="netcdf4", encoding=large | time_encoding(plain))
 
 
 def _load_dataset(path: Path) -> xr.Dataset:

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import threading
+import urllib.parse
 import webbrowser
 from pathlib import Path
 
@@ -21,7 +22,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
     def send_head(self):  # type: ignore[no-untyped-def]
         """Refuse hidden files and listings."""
-        parts = [part for part in self.path.split("?")[0].split("/") if part]
+        parts = urllib.parse.unquote(self.path.split("?")[0]).split("/")
         if any(part.startswith(".") for part in parts):
             self.send_error(404)
             return None

@@ -50,7 +50,9 @@ class Bars:
         """Surround a stage."""
         start = time.perf_counter()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as self.progress:
+        hidden = not self.console.is_terminal
+        bars = Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True, disable=hidden)
+        with bars as self.progress:
             self.progress.add_task(name, total=None)
             yield
         self.progress = None

@@ -19,7 +19,7 @@ from inversion.solution import Solution
 from inversion.threads import one_thread
 from inversion.variance import checked_variance
 from metroflux.parallel import Mapper, serial
-from metroflux.time import seconds
+from products.periods import Period, time_weights
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,12 +68,15 @@ def step_fields(solution: Solution, mapper: Mapper = serial) -> xr.Dataset:
     return _dataset(solution, values, bounds)
 
 
-def mean_fields(solution: Solution, mapper: Mapper = serial) -> xr.Dataset:
-    """Return the fields of the mean over the run, as `step_fields` with the one period of the run."""
+def mean_fields(solution: Solution, period: Period | None = None, mapper: Mapper = serial) -> xr.Dataset:
+    """Return the fields of the mean over a period, as `step_fields` with that one period.
+
+    period : None for the whole span of the fluxes
+    """
     problem = solution.problem
     bounds = problem.coords["flux_time_bounds"].values
-    length = seconds(np.append(bounds[:, 0], bounds[-1:, 1]))
-    weights = length / length.sum()
+    chosen = period or Period("run", bounds[0, 0], bounds[-1, 1])
+    weights = time_weights([chosen], bounds)[0]
     given = _given(solution)
     items = [(s, weights) for s in range(len(problem.sectors))]
     white_sum = np.zeros((problem.shape[0], problem.shape[3]))
@@ -90,7 +93,7 @@ def mean_fields(solution: Solution, mapper: Mapper = serial) -> xr.Dataset:
         "posterior": _with_sum(np.tensordot(solution.flux, weights, ([1], [0]))[:, None]),
         "posterior_sd": np.sqrt(checked_variance(kept, prior_variance, "the mean flux")),
     }
-    return _dataset(solution, values, np.array([[bounds[0, 0], bounds[-1, 1]]]))
+    return _dataset(solution, values, np.array([[chosen.start, chosen.end]], dtype="datetime64[ns]"))
 
 
 def uncertainty_reduction(fields: xr.Dataset) -> xr.DataArray:

@@ -87,13 +87,14 @@ def _one_site(axes: Any, data: xr.Dataset, factor: float) -> None:
     order = np.argsort(data["time"].values, kind="stable")
     when = data["time"].values[order]
     raster = when.size > _MANY
+    gaps = np.flatnonzero(np.diff(when) > _usual_step(when) * 1.5) + 1
     for name, colour, text in (
         ("prior_mole_fraction", GREY, "prior"),
         ("posterior_mole_fraction", TEAL, "posterior"),
     ):
         axes.plot(
-            when,
-            data[name].values[order] * factor,
+            np.insert(when, gaps, np.datetime64("NaT")),
+            np.insert(data[name].values[order] * factor, gaps, np.nan),
             color=colour,
             linewidth=1.1,
             marker="_",
@@ -111,6 +112,12 @@ def _one_site(axes: Any, data: xr.Dataset, factor: float) -> None:
         zorder=3,
         rasterized=raster,
     )
+
+
+def _usual_step(when: npt.NDArray[np.datetime64]) -> np.timedelta64:
+    """Return the median time between data at different times: a line is not drawn over longer gaps."""
+    steps = np.diff(np.unique(when))
+    return np.median(steps) if steps.size else np.timedelta64(0, "ns")
 
 
 def _plain(axes: Any) -> None:

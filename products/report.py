@@ -31,6 +31,7 @@ class Context:
 
     held : reasons why the quality gate held the run; empty if it passed
     dropped : columns site, reason, count
+    lidar : columns site, count, bias_m, sd_m, lidar_sd_m: mixing height of the weather less the lidar's
     traceability : cause of uncertainty -> ids of reference materials, certificates or models it rests on
     inputs : name -> sha256; seeds : name -> number; timings : stage -> seconds
     limits : what the reader must know before using the numbers
@@ -44,6 +45,7 @@ class Context:
     status: Literal["provisional", "reviewed", "final"] = "provisional"
     held: Sequence[str] = ()
     dropped: pd.DataFrame | None = None
+    lidar: pd.DataFrame | None = None
     traceability: Mapping[str, Sequence[str]] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
@@ -92,6 +94,7 @@ def render(diagnostics: xr.Dataset, posterior: xr.Dataset, totals: xr.Dataset, c
         days=dates(run["period_bounds"].values)["en"],
         made=str(totals.attrs.get("history", "")).split(" ")[0],
         dropped=_dropped(context.dropped),
+        lidar=[] if context.lidar is None else context.lidar.dropna().to_dict("records"),
         used=int(diagnostics.sizes["obs"]),
         sites=_sites(diagnostics, factor),
         fit=_fit(diagnostics, posterior),

@@ -11,7 +11,7 @@ from metroflux import schema
 from metroflux.errors import ConfigError
 from metroflux.grid import Grid
 from metroflux.parallel import Mapper, serial
-from transport.kernels.march import ALIVE, EDGES, Rules, Target
+from transport.kernels.state import ALIVE, EDGES, Rules, Target
 from transport.met import check_axes, check_coverage, check_same_crs
 from transport.particles import HOUR, Flight, MetTimes, fly, release
 

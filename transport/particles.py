@@ -11,9 +11,10 @@ import xarray as xr
 
 from metroflux.constants import M_AIR
 from metroflux.errors import DataError
-from transport.kernels.field import Fields
-from transport.kernels.march import ALIVE, Particles, Rules, Target, Window, march
-from transport.kernels.random import normals
+from transport.kernels.field import Fields, level_bins
+from transport.kernels.march import first_draws, march
+from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
+from transport.kernels.vector import WIDTH
 from transport.met import check_hour, hours_to_ns, map_scale
 
 Floats = npt.NDArray[np.float64]
@@ -92,7 +93,7 @@ def make_particles(place: Floats, weight: Floats, receptor: Ints, seed: Ints, nu
     seed, number : key and particle counter of the random numbers
     """
     n = number.size
-    draws = np.array([normals(s, i, 0) for s, i in zip(seed, number, strict=True)]).reshape(n, 3)
+    draws = first_draws(seed, number)
     zeros = [np.zeros(n) for _ in range(5)]
     return Particles(
         x=place[:, 0].copy(), y=place[:, 1].copy(), z=place[:, 2].copy(),
@@ -150,6 +151,7 @@ class MetTimes:
         self._scale = map_scale(met).astype(np.float32)
         self.time = _ns(met.time.values)
         self.levels = met.level.values.astype(np.float64)
+        self._below, self._per_metre = level_bins(self.levels)
         x, y = met.x.values, met.y.values
         self.origin = np.array([x[0], y[0]], dtype=np.float64)
         self.step = np.array([(x[-1] - x[0]) / (x.size - 1), (y[-1] - y[0]) / (y.size - 1)])
@@ -158,7 +160,10 @@ class MetTimes:
         """Return the fields at met times i and i + 1."""
         self._kept = {t: self._kept[t] if t in self._kept else self._read(t) for t in (i, i + 1)}
         (cube_0, surface_0), (cube_1, surface_1) = self._kept[i], self._kept[i + 1]
-        return Fields(cube_0, cube_1, surface_0, surface_1, self.levels, self.origin, self.step)
+        return Fields(
+            cube_0, cube_1, surface_0, surface_1,
+            self.levels, self._below, self._per_metre, self.origin, self.step,
+        )  # fmt: skip
 
     def _read(self, i: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         # read in this thread: a batch may itself be a task of the scheduler that would do the reading
@@ -166,8 +171,10 @@ class MetTimes:
         dry = now.rho * (1.0 - now.q)  # mole fractions are of dry air
         cube = np.stack([a.transpose("y", "x", "level").values for a in (now.u, now.v, now.w, dry)], axis=-1)
         names = ("mixing_height", "ustar", "inverse_obukhov", "z0")
-        surface = np.stack([*(now[name].values for name in names), self._scale], axis=-1)
-        return np.ascontiguousarray(cube, np.float32), np.ascontiguousarray(surface, np.float32)
+        surface = np.zeros((*self._scale.shape, WIDTH), np.float32)
+        for n, values in enumerate([*(now[name].values for name in names), self._scale]):
+            surface[..., n] = values
+        return np.ascontiguousarray(cube, np.float32).reshape(*cube.shape[:2], -1), surface
 
 
 def _release_one(receptors: xr.Dataset, r: int, time: int) -> _Released:

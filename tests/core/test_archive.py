@@ -29,7 +29,7 @@ def prior(run_id: str = "demo-1") -> xr.Dataset:
         },
         coords={
             "sector": ["power", "交通"],
-            "flux_time": edges[:-1],
+            "flux_time": ("flux_time", edges[:-1], {"bounds": "flux_time_bounds"}),
             "cell_area": (("y", "x"), np.full((2, 3), 4e6), {"units": "m2"}),
         },
     )

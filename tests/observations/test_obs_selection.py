@@ -69,7 +69,7 @@ def test_an_empty_selection_says_why(make_observations):
     ds = make_observations()
     ds.flag.values[:] = SUSPECT
     with pytest.raises(
-        DataError, match="none of 48 observations; dropped by flag suspect: 24, other site: 24"
+        DataError, match=r"none of 48 observations of A, B .*; dropped by flag suspect: 24, other site: 24"
     ):
         select(ds, Selection(sites=("A",)))
 

@@ -14,6 +14,7 @@ prior:
 background:
   kind: edge_field
   error: {random: 0.3, unit: ppm}
+gate: {chi2_max: 100}
 """
 
 

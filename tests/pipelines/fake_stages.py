@@ -76,4 +76,13 @@ RECIPE = Recipe(lambda config: STAGES)
 
 if __name__ == "__main__":
     options = Options(resume="--resume" in sys.argv, workers=int(os.environ.get("FAKE_WORKERS", "1")))
-    outcome = run(Path(sys.argv[1]), Path(sys.argv[2]), options, recipe=RECIPE)
+    if "--flow" in sys.argv:
+        from pipelines import prefect_settings
+
+        prefect_settings.apply()
+        from pipelines.flows import run_as_flow
+        from pipelines.watch import Silent
+
+        outcome = run_as_flow(Path(sys.argv[1]), Path(sys.argv[2]), options, Silent(), RECIPE)
+    else:
+        outcome = run(Path(sys.argv[1]), Path(sys.argv[2]), options, recipe=RECIPE)

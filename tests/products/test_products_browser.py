@@ -4,7 +4,7 @@ import base64
 import os
 
 import pytest
-from products_chrome import Chrome, find
+from chrome import Chrome, find
 from products_pages import make_page
 
 from products.viewer import write_viewer

@@ -44,6 +44,17 @@ def test_the_report_says_what_was_used_and_what_was_dropped_and_why(city):
     assert "T1 calm night 17" in text
 
 
+def test_the_report_sets_the_weather_against_the_lidar_only_where_there_is_one(city):
+    lidar = pd.DataFrame([
+        {"site": "L1", "count": 90, "bias_m": -35.2, "sd_m": 71.0, "lidar_sd_m": 60.0},
+        {"site": "L2", "count": 0, "bias_m": np.nan, "sd_m": np.nan, "lidar_sd_m": np.nan},
+    ])  # fmt: skip
+    parts = (city.diagnostics, city.posterior, totals_of(city))
+    assert "L1 90 -35 71 60" in body(render(*parts, context(lidar=lidar)))
+    assert "L2" not in body(render(*parts, context(lidar=lidar)))
+    assert "Doppler" not in body(render(*parts, context()))
+
+
 def test_the_budget_shares_sum_to_one_hundred_and_name_their_references(city):
     found = render(
         city.diagnostics, city.posterior, totals_of(city), context(traceability={"calibration": ["GBW 0417"]})

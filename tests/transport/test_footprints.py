@@ -12,7 +12,7 @@ from metroflux.constants import M_AIR
 from metroflux.errors import ConfigError, DataError
 from metroflux.grid import Grid
 from transport.footprints import FootprintSettings, compute_footprints
-from transport.kernels.march import Target
+from transport.kernels.state import Target
 from transport.met import open_met
 from transport.particles import MetTimes, fly, release
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from transport.kernels.field import Place, cube_at, level_interval, profile, surface_at
+from transport.kernels.field import Place, gather, level_interval, profile
 from transport.kernels.turbulence import horizontal, vertical
 from transport.particles import MetTimes
 
@@ -56,15 +56,22 @@ def test_met_lookup_equals_xarray_interpolation(make_met):
     x, y, z = 12_345.0, -67_890.0, 333.0
     px, py = (x - times.origin[0]) / times.step[0], (y - times.origin[1]) / times.step[1]
     place = Place(int(px), int(py), px - int(px), py - int(py), late)
-    k = level_interval(times.levels, z, 0)
+    k = level_interval(fields.levels, fields.below, fields.per_metre, z)
     up = (z - times.levels[k]) / np.diff(times.levels)[k]
-    got = cube_at(fields.cube_0, fields.cube_1, place, k, up)
+    ground, air = np.zeros(16), np.zeros(16)
+    for now, later, first, out in (
+        (fields.surface_0, fields.surface_1, 0, ground),
+        (fields.cube_0, fields.cube_1, 4 * k, air),
+    ):
+        stride = (now.shape[1] * now.shape[2], now.shape[2])
+        gather(now.ravel(), later.ravel(), stride, place, first, out, 1)
+    assert not ground[:8].any()
     at = {"x": x, "y": y, "time": met.time[0] + np.timedelta64(int(late * 3600), "s")}
     here = met.drop_vars("terrain").astype(np.float64).interp(at)
-    volume = here.interp(level=z)
-    assert got[:3] == pytest.approx([float(volume[n]) for n in ("u", "v", "w")], rel=1e-6)
-    assert got[3:] == pytest.approx(here.rho.values[k : k + 2], rel=1e-6)
-    surface = surface_at(fields.surface_0, fields.surface_1, place)
+    names = ("u", "v", "w", "rho")
+    assert air[8:12] == pytest.approx([float(here[n][k]) for n in names], rel=1e-6)
+    between = air[8:12] + up * (air[12:] - air[8:12])
+    assert between == pytest.approx([float(here[n].interp(level=z)) for n in names], rel=1e-6)
     names = ("mixing_height", "ustar", "inverse_obukhov", "z0")
-    assert surface[:4] == pytest.approx([float(here[n]) for n in names], rel=1e-6)
-    assert surface[4] == pytest.approx(1.0, abs=1e-3)
+    assert ground[8:12] == pytest.approx([float(here[n]) for n in names], rel=1e-6)
+    assert ground[12] == pytest.approx(1.0, abs=1e-3)

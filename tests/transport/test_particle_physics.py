@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transport.kernels.march import Rules, Target
+from transport.kernels.state import Rules, Target
 from transport.particles import HOUR, Flight, MetTimes, fly, make_particles, release
 
 CASES = {

@@ -9,7 +9,7 @@ import pytest
 
 from metroflux.constants import M_AIR, VON_KARMAN
 from transport.kernels.field import stability
-from transport.kernels.march import Rules, Target
+from transport.kernels.state import Rules, Target
 from transport.particles import MetTimes, fly, release
 
 LEVELS = (2.0, 4.0, 7.0, 10.0, 15.0, 20.0, 30.0, 40.0, 60.0, 80.0, 100.0, 200.0, 500.0, 1000.0, 3000.0)

@@ -4,22 +4,26 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from transport.kernels.elementary import arctan_unit, inlined, kernel, log
+from transport.kernels.vector import WIDTH, blend
+
 U, V, W, RHO = 0, 1, 2, 3
-"""Last axis of `cube`: wind (m s-1), vertical velocity above ground (m s-1), dry-air density (kg m-3)."""
+"""Places of a level in `cube`: wind, velocity through heights above ground (m s-1), dry air (kg m-3)."""
 
 MIXING_HEIGHT, USTAR, INVERSE_OBUKHOV, Z0, MAP_SCALE = 0, 1, 2, 3, 4
-"""Last axis of `surface`: m, m s-1, m-1, m, and map metres per metre on the ground."""
+"""Places in `surface`: m, m s-1, m-1, m, and map metres per metre on the ground."""
 
 
 class Fields(NamedTuple):
     """Two met times around a window; one grid point's variables share a cache line.
 
-    cube_0, cube_1 : float32[y, x, level, 4], at the earlier and the later met time
-    surface_0, surface_1 : float32[y, x, 5], the same
+    cube_0, cube_1 : float32[y, x, 4 level], at the earlier and the later met time
+    surface_0, surface_1 : float32[y, x, 8], the same
     levels : float64[level], m above ground, ascending
+    below : int64[bin], for each bin of height the index of the level at or below its lower edge (at least 0)
+    per_metre : bins per metre; a bin holds at most one level
     origin, step : float64[2], first grid point and spacing, (x, y), m
     """
 
@@ -28,6 +32,8 @@ class Fields(NamedTuple):
     surface_0: NDArray[np.float32]
     surface_1: NDArray[np.float32]
     levels: NDArray[np.float64]
+    below: NDArray[np.int64]
+    per_metre: float
     origin: NDArray[np.float64]
     step: NDArray[np.float64]
 
@@ -46,102 +52,74 @@ class Place(NamedTuple):
     late: float
 
 
-# The lookups take bare arrays: handing over a whole Fields costs more than the interpolation.
+def level_bins(levels: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
+    """Return `below` and `per_metre` of Fields; bins are half as high as the thinnest layer."""
+    per_metre = 2.0 / float(np.diff(levels).min())
+    edges = np.arange(math.ceil(levels[-1] * per_metre) + 2) / per_metre
+    below = np.searchsorted(levels, edges, side="right") - 1
+    return np.clip(below, 0, levels.size - 2).astype(np.int64), per_metre
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def surface_at(
-    surface_0: NDArray[np.float32], surface_1: NDArray[np.float32], place: Place
-) -> tuple[float, float, float, float, float]:
-    """Return mixing height, u*, 1/L, z0 and map scale at a place."""
-    h, ustar, inverse_obukhov, z0, scale = _surface_now(surface_0, place)
-    h_1, ustar_1, inverse_obukhov_1, z0_1, _ = _surface_now(surface_1, place)
-    late = place.late
-    return (
-        h + late * (h_1 - h),
-        ustar + late * (ustar_1 - ustar),
-        inverse_obukhov + late * (inverse_obukhov_1 - inverse_obukhov),
-        z0 + late * (z0_1 - z0),
-        scale,
-    )
+@inlined
+def level_interval(levels: NDArray[np.float64], below: NDArray[np.int64], per_metre: float, z: float) -> int:
+    """Return the interval of `levels` that holds z; the lowest holds all below, the highest all above."""
+    k = below[min(int(z * per_metre), below.size - 1)]
+    return min(k + (z >= levels[k + 1]), levels.size - 2)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _surface_now(surface: NDArray[np.float32], place: Place) -> tuple[float, float, float, float, float]:
-    h = ustar = inverse_obukhov = z0 = scale = 0.0
-    for dj in range(2):
-        for di in range(2):
-            j, i = place.j + dj, place.i + di
-            weight = (place.fy if dj else 1.0 - place.fy) * (place.fx if di else 1.0 - place.fx)
-            h += weight * surface[j, i, MIXING_HEIGHT]
-            ustar += weight * surface[j, i, USTAR]
-            inverse_obukhov += weight * surface[j, i, INVERSE_OBUKHOV]
-            z0 += weight * surface[j, i, Z0]
-            scale += weight * surface[j, i, MAP_SCALE]
-    return h, ustar, inverse_obukhov, z0, scale
+@inlined
+def gather(
+    now: NDArray[np.float32],
+    later: NDArray[np.float32],
+    stride: tuple[int, int],
+    place: Place,
+    first: int,
+    out: NDArray[np.float64],
+    lane: int,
+) -> None:
+    """Write eight numbers of the fields at a place into out[8 lane : 8 lane + 8].
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def cube_at(
-    cube_0: NDArray[np.float32], cube_1: NDArray[np.float32], place: Place, k: int, up: float
-) -> tuple[float, float, float, float, float]:
-    """Return u, v, w (m s-1) and the density (kg m-3) at the levels k and k + 1.
-
-    up : place between the levels; below 0 (under the lowest level) it counts as 0
+    now, later : flat float32; stride : numbers from one grid point to the next along y and x
+    first : the first of the eight among those of a grid point
     """
-    u, v, w, below, above = _cube_now(cube_0, place, k, max(up, 0.0))
-    u_1, v_1, w_1, below_1, above_1 = _cube_now(cube_1, place, k, max(up, 0.0))
-    late = place.late
-    return (
-        u + late * (u_1 - u),
-        v + late * (v_1 - v),
-        w + late * (w_1 - w),
-        below + late * (below_1 - below),
-        above + late * (above_1 - above),
-    )
+    fx, fy = place.fx, place.fy
+    early, late = 1.0 - place.late, place.late
+    a, b, c, d = (1.0 - fy) * (1.0 - fx), (1.0 - fy) * fx, fy * (1.0 - fx), fy * fx
+    weight = (early * a, early * b, early * c, early * d, late * a, late * b, late * c, late * d)
+    here = place.j * stride[0] + place.i * stride[1] + first
+    corner = (here, here + stride[1], here + stride[0], here + stride[0] + stride[1])
+    blend(now, later, corner, weight, out, WIDTH * lane)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _cube_now(
-    cube: NDArray[np.float32], place: Place, k: int, up: float
-) -> tuple[float, float, float, float, float]:
-    u = v = w = below = above = 0.0
-    for dj in range(2):
-        for di in range(2):
-            j, i = place.j + dj, place.i + di
-            weight = (place.fy if dj else 1.0 - place.fy) * (place.fx if di else 1.0 - place.fx)
-            u += weight * (cube[j, i, k, U] * (1.0 - up) + cube[j, i, k + 1, U] * up)
-            v += weight * (cube[j, i, k, V] * (1.0 - up) + cube[j, i, k + 1, V] * up)
-            w += weight * (cube[j, i, k, W] * (1.0 - up) + cube[j, i, k + 1, W] * up)
-            below += weight * cube[j, i, k, RHO]
-            above += weight * cube[j, i, k + 1, RHO]
-    return u, v, w, below, above
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def level_interval(levels: NDArray[np.float64], z: float, k: int) -> int:
-    """Return the interval of `levels` that holds z, searched from a guess k; the lowest holds all below."""
-    while k > 0 and z < levels[k]:
-        k -= 1
-    while k < levels.size - 2 and z >= levels[k + 1]:
-        k += 1
-    return k
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def profile(z: float, z_known: float, z0: float, inverse_obukhov: float) -> float:
+@inlined
+def profile_ratio(z: float, z_known: float, z0: float, inverse_obukhov: float) -> float:
     """Return the wind speed at z over the wind speed at z_known in the surface layer; 0 at and below z0.
 
     Logarithmic with the stability functions of Paulson 1970 (unstable) and Kaimal & Finnigan 1994 (stable).
     """
-    if z <= z0:
-        return 0.0
-    ground = stability(z0 * inverse_obukhov)
-    here = math.log(z / z0) - stability(z * inverse_obukhov) + ground
-    return here / (math.log(z_known / z0) - stability(z_known * inverse_obukhov) + ground)
+    here = _profile(max(z, z0), z0, inverse_obukhov)
+    return here / _profile(z_known, z0, inverse_obukhov)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
+def _profile(z: float, z0: float, inverse_obukhov: float) -> float:
+    """Return ln(z/z0) - psi_m(z/L) + psi_m(z0/L), the logarithms and the arc tangents each taken together."""
+    x = math.sqrt(math.sqrt(1.0 + 16.0 * max(-z * inverse_obukhov, 0.0)))
+    x_0 = math.sqrt(math.sqrt(1.0 + 16.0 * max(-z0 * inverse_obukhov, 0.0)))
+    growth = (1.0 + x) * (1.0 + x) * (1.0 + x * x)
+    growth_0 = (1.0 + x_0) * (1.0 + x_0) * (1.0 + x_0 * x_0)
+    turned = arctan_unit((x - x_0) / (1.0 + x * x_0))  # atan x - atan x_0, as x >= x_0 >= 1
+    stable = 5.0 * (z - z0) * max(inverse_obukhov, 0.0)
+    return log(z * growth_0 / (z0 * growth)) + 2.0 * turned + stable
+
+
+@kernel
+def profile(z: float, z_known: float, z0: float, inverse_obukhov: float) -> float:
+    """Return the wind speed at z over the wind speed at z_known; see `profile_ratio`."""
+    return profile_ratio(z, z_known, z0, inverse_obukhov)
+
+
+@kernel
 def stability(s: float) -> float:
     """Return the integrated stability correction psi_m of momentum at s = z/L."""
     if s >= 0.0:

@@ -3,7 +3,8 @@
 import math
 
 import numpy as np
-from numba import njit
+
+from transport.kernels.elementary import cos_sin_turns, inlined, log
 
 Word = np.uint64
 
@@ -15,10 +16,9 @@ _LOW = np.uint64(0xFFFFFFFF)
 _WORD = np.uint64(32)
 _ROUNDS = 10
 _UNIT = 2.0**-32
-_TWO_PI = 2.0 * math.pi
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[Word, Word, Word, Word]:
     """Return four random 32-bit words (in uint64) of a counter and a key.
 
@@ -26,8 +26,9 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
     are uint64 holding 32 bits.
     """
     for _ in range(_ROUNDS):
-        p0 = _MULTIPLIER_0 * c0
-        p1 = _MULTIPLIER_1 * c2
+        # the masks change no value; they tell the compiler that 32-bit multiplications will do
+        p0 = _MULTIPLIER_0 * (c0 & _LOW)
+        p1 = _MULTIPLIER_1 * (c2 & _LOW)
         c0 = (p1 >> _WORD) ^ c1 ^ k0
         c1 = p1 & _LOW
         c2 = (p0 >> _WORD) ^ c3 ^ k1
@@ -37,7 +38,7 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
     return c0, c1, c2, c3
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@inlined
 def normals(seed: int, particle: int, step: int) -> tuple[float, float, float]:
     """Return three standard normal numbers of a particle's step (Box & Muller 1958).
 
@@ -48,7 +49,8 @@ def normals(seed: int, particle: int, step: int) -> tuple[float, float, float]:
     zero = np.uint64(0)
     a, b, c, d = philox(np.uint64(step), np.uint64(particle), zero, zero, key & _LOW, key >> _WORD)
     # the half keeps the logarithm's argument above zero
-    radius = math.sqrt(-2.0 * math.log((float(a) + 0.5) * _UNIT))
-    angle = _TWO_PI * (float(b) + 0.5) * _UNIT
-    other = math.sqrt(-2.0 * math.log((float(c) + 0.5) * _UNIT))
-    return radius * math.cos(angle), radius * math.sin(angle), other * math.cos(_TWO_PI * float(d) * _UNIT)
+    radius = math.sqrt(-2.0 * log((float(a) + 0.5) * _UNIT))
+    other = math.sqrt(-2.0 * log((float(c) + 0.5) * _UNIT))
+    first, second = cos_sin_turns((float(b) + 0.5) * _UNIT)
+    third, _ = cos_sin_turns(float(d) * _UNIT)
+    return radius * first, radius * second, other * third

@@ -1,0 +1,66 @@
+"""The record of a run: what went in, by which code and seeds, how long it took, what came out."""
+
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import metroflux
+from metroflux.provenance import sha256_file
+from pipelines.config import Read
+from pipelines.engine import Engine
+from pipelines.fields import DATA, paths_of, seeds
+
+PACKAGES = ("numpy", "scipy", "xarray", "numba", "pyproj", "netCDF4", "dask", "distributed", "icechunk",
+            "prefect", "pydantic", "matplotlib", "cartopy")  # fmt: skip
+
+
+def hash_inputs(read: Read) -> dict[Path, str]:
+    """Return the SHA-256 of every input file that the configuration names."""
+    return {path: sha256_file(path) for path in dict.fromkeys(paths_of(read.config)) if path.is_file()}
+
+
+def shown(path: Path, config: Path) -> str:
+    """Return an input file's name without the places of this machine, as far as the configuration allows."""
+    data = os.environ.get(DATA)
+    for base, prefix in (
+        (Path(data).resolve() if data else None, f"${{{DATA}}}/"),
+        (config.resolve().parent, ""),
+    ):
+        if base is not None and path.is_relative_to(base):
+            return prefix + path.relative_to(base).as_posix()
+    return path.as_posix()
+
+
+def manifest_of(
+    engine: Engine, read: Read, reasons: tuple[str, ...], summary: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the record of a run: what went in, by which code, how long it took, what came out."""
+    return {
+        "run_id": engine.stamp.run_id,
+        "status": "held" if reasons else "published",
+        "reasons": list(reasons),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "config": read.values,
+        "config_sha256": read.sha256,
+        "inputs": engine.stamp.inputs,
+        "code_version": f"{metroflux.__version__}+{engine.code[:12]}",
+        "code_sha256": engine.code,
+        "seeds": seeds(read.values),
+        "stages": [asdict(done) for done in engine.done],
+        "seconds": round(sum(done.seconds for done in engine.done), 3),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "summary": dict(summary),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

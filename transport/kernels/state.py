@@ -1,0 +1,88 @@
+"""What the march works on: particles, the window of time, the footprint to add to, the rules of stepping."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIVE, WEST, EAST, SOUTH, NORTH, TOP = 0, 1, 2, 3, 4, 5
+"""Status of a particle: in the met domain, or the edge over which it was lost."""
+
+EDGES = ("west", "east", "south", "north", "top")
+
+
+class Particles(NamedTuple):
+    """The state of particles; all arrays have shape (particle,) and change in place.
+
+    x, y, z : position, m; z above ground
+    psi, chi_x, chi_y : vertical and horizontal turbulent velocity over its sigma
+    age : s since release; spread : sigma_z^2 by Taylor 1921, m2
+    status : see ALIVE
+    receptor : index in the batch; seed, number, drawn : key and counter of the random numbers
+    floor : thinnest footprint layer, m; weight : share of the receptor's footprint times molar mass, kg mol-1
+    deposited : footprint given to the flux grid so far, m2 s mol-1
+    start, until : s after the window's entry when it starts and stops moving in this window
+    """
+
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+    z: NDArray[np.float64]
+    psi: NDArray[np.float64]
+    chi_x: NDArray[np.float64]
+    chi_y: NDArray[np.float64]
+    age: NDArray[np.float64]
+    spread: NDArray[np.float64]
+    status: NDArray[np.int64]
+    receptor: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    number: NDArray[np.int64]
+    drawn: NDArray[np.int64]
+    floor: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    deposited: NDArray[np.float64]
+    start: NDArray[np.float64]
+    until: NDArray[np.float64]
+
+
+class Window(NamedTuple):
+    """One stretch of time within one met interval and one clock hour.
+
+    sign : +1 forward, -1 backward in time
+    length : s
+    late_in, late_out : weight of the later met time where particles enter and leave the window, 0 to 1
+    """
+
+    sign: float
+    length: float
+    late_in: float
+    late_out: float
+
+
+class Target(NamedTuple):
+    """Where footprints are added.
+
+    foot : float64[receptor, lag, y, x], m2 s mol-1, updated in place
+    off_grid : float64[receptor], the part that falls beside the flux grid, m2 s mol-1
+    lag : int64[receptor], lag of this window
+    origin, step : float64[2], outer corner and cell size of the flux grid, (x, y), m
+    """
+
+    foot: NDArray[np.float64]
+    off_grid: NDArray[np.float64]
+    lag: NDArray[np.int64]
+    origin: NDArray[np.float64]
+    step: NDArray[np.float64]
+
+
+class Rules(NamedTuple):
+    """Time step and footprint layer.
+
+    early, late : time step over Lagrangian time scale before and after `change`
+    change : s since release
+    half_layer : 0 for the growing layer, 1 for half the mixing height (as STILT)
+    """
+
+    early: float
+    late: float
+    change: float
+    half_layer: int
