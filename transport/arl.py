@@ -45,7 +45,7 @@ def arl(
 
 
 def open_arl(path: Path) -> xr.Dataset:
-    """Open an ARL file as a CF dataset: units, pressure on all levels, specific humidity, grid mapping.
+    """Open an ARL file with the units of the format and a CF grid mapping.
 
     Raises
     ------
@@ -54,26 +54,33 @@ def open_arl(path: Path) -> xr.Dataset:
     DataError
         If the file cannot be read.
     """
-    arlmet = _arlmet()
     try:
-        ds: xr.Dataset = arlmet.open_dataset(path)
-        pressure = arlmet.pressure(ds)
-    except (OSError, ValueError, NotImplementedError) as fault:
+        ds: xr.Dataset = _arlmet().open_dataset(path)
+    except (OSError, ValueError) as fault:
         raise DataError(f"{path}: cannot be read as an ARL file ({fault})") from None
     if "TEMP" not in ds or "level" not in ds.TEMP.dims:
         raise DataError(f"{path}: no variable TEMP on levels; expected an ARL met file")
     for name, units in _UNITS.items():
         if name in ds:
             ds[name].attrs["units"] = units
+    grid = ds.arl.grid
+    if not grid.is_latlon:
+        ds["spatial_ref"] = ((), 0, grid.crs.to_cf())
+        ds["TEMP"].attrs["grid_mapping"] = "spatial_ref"
+    return ds
+
+
+def derived(ds: xr.Dataset, path: Path) -> xr.Dataset:
+    """Return one time of an ARL file with pressure on all levels and specific humidity."""
+    try:
+        pressure = _arlmet().pressure(ds)
+    except (ValueError, NotImplementedError) as fault:
+        raise DataError(f"{path}: no pressure of its levels ({fault})") from None
     dims = ds.TEMP.dims
     whole = pressure.astype(np.float64).broadcast_like(ds.TEMP).transpose(*dims)
     ds["pressure_field"] = (dims, whole.values, {"units": "hPa"})
     if "SPHU" not in ds and "RELH" in ds:
         ds["SPHU"] = (dims, _specific(ds, whole), {"units": "kg kg-1"})
-    grid = ds.arl.grid
-    if not grid.is_latlon:
-        ds["spatial_ref"] = ((), 0, grid.crs.to_cf())
-        ds["UWND"].attrs["grid_mapping"] = "spatial_ref"
     return ds
 
 

@@ -46,12 +46,25 @@ _TURNED = ("sensible_heat_flux", "latent_heat_flux")
 
 
 def open_met_file(path: Path, form: str) -> xr.Dataset:
-    """Open a file of either format as a CF dataset."""
+    """Open a file of either format, its times, axes and grid mapping as CF has them."""
     if form == "netcdf":
         return open_cf(path)
     from transport.arl import open_arl  # the optional format, which itself maps to this one
 
     return open_arl(path)
+
+
+def _at_time(path: Path, mapping: "CFMet", n: int) -> xr.Dataset:
+    """Return one time of a file, or the file if it has no times."""
+    ds = open_met_file(path, mapping.format)
+    time = first_of(ds, mapping.time)
+    if time is not None:
+        ds = ds.isel({time: n}, missing_dims="ignore")
+    if mapping.format == "netcdf":
+        return ds
+    from transport.arl import derived
+
+    return derived(ds, path)
 
 
 class Fields:
@@ -61,9 +74,7 @@ class Fields:
         self._mapping, self._region, self._where = mapping, region, str(hour)
         self._parts: list[tuple[str, xr.Dataset]] = []
         for path, n in hour.parts:
-            ds = open_met_file(path, mapping.format)
-            time = first_of(ds, mapping.time)
-            self._parts.append((str(path), ds if time is None else ds.isel({time: n}, missing_dims="ignore")))
+            self._parts.append((str(path), _at_time(path, mapping, n)))
 
     def __enter__(self) -> "Fields":
         return self

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from metroflux.constants import R_DRY
 from metroflux.errors import ConfigError, DataError
+from metroflux.provenance import sha256_file
 from transport.cffields import QUANTITIES, Fields, open_met_file
 from transport.cffile import Region, axis, crs_of_file, times, window
 from transport.columns import (
@@ -89,7 +90,13 @@ class CFReader:
 
     def describe(self) -> dict[str, object]:
         """Return the settings."""
-        return {"reader": "cf", **asdict(self.mapping)}
+        plain = {f.name: getattr(self.mapping, f.name) for f in fields(self.mapping)}
+        table = self.mapping.coefficients
+        return plain | {
+            "reader": "cf",
+            "variables": {name: list(names) for name, names in self.mapping.variables.items()},
+            "coefficients": None if table is None else sha256_file(table),
+        }
 
     def catalogue(self, paths: Sequence[Path]) -> tuple[list[Frame], list[Hour]]:
         """Return the frame of the first time, and all times that have winds."""
@@ -127,11 +134,11 @@ class CFReader:
             region = window(x, y, self.mapping.area, path) if crs.is_geographic else Region.whole(x, y)
         if crs.is_geographic is False and self.mapping.area is not None:
             raise DataError(f"{path}: a projected grid; expected no area")
-        with Fields(hour, self.mapping, region) as fields:
+        with Fields(hour, self.mapping, region) as now:
             if self.mapping.cut_margin:
-                region = region.without_margin(fields.surface("surface_pressure", missing=True))
-        with Fields(hour, self.mapping, region) as fields:
-            terrain = fields.surface("terrain")
+                region = region.without_margin(now.surface("surface_pressure", missing=True))
+        with Fields(hour, self.mapping, region) as now:
+            terrain = now.surface("terrain")
         return Frame(crs, region.x, region.y, terrain, str(path), region.rows, region.columns)
 
     def state(self, frame: Frame, hour: Hour) -> tuple[ModelState, Mapping[str, str]]:
@@ -139,35 +146,35 @@ class CFReader:
         if frame.rows is None or frame.columns is None:
             raise DataError(f"{frame.source}: expected a frame of this reader's catalogue")
         region = Region(frame.x, frame.y, frame.rows, frame.columns)
-        with Fields(hour, self.mapping, region) as fields:
-            raw = _raw(fields, frame, self.mapping, str(hour))
+        with Fields(hour, self.mapping, region) as now:
+            raw = _raw(now, frame, self.mapping, str(hour))
         return complete(raw, str(hour))
 
 
-def _raw(fields: Fields, frame: Frame, mapping: CFMet, where: str) -> RawState:
-    ground = fields.surface("surface_pressure")
-    p, order = _pressure(fields, ground, mapping, where)
+def _raw(now: Fields, frame: Frame, mapping: CFMet, where: str) -> RawState:
+    ground = now.surface("surface_pressure")
+    p, order = _pressure(now, ground, mapping, where)
     buried = p >= ground
     levels = {"p": p}
     for name in ("u", "v", "t", "q"):
-        levels[name] = fields.volume(name, order, buried)
+        levels[name] = now.volume(name, order, buried)
     methods: dict[str, str] = {}
-    if fields.has("height"):
-        levels["height"] = fields.volume("height", order, buried) - frame.terrain
+    if now.has("height"):
+        levels["height"] = now.volume("height", order, buried) - frame.terrain
     else:
         levels["height"] = hypsometric(p, levels["t"], levels["q"], ground)
-    surface = {name: fields.surface(name) for name in ("u10", "v10") if fields.has(name)}
+    surface = {name: now.surface(name) for name in ("u10", "v10") if now.has(name)}
     if mapping.wind == "earth" and not frame.geographic:
         up = north(frame.crs, *frame.lonlat())
         levels["u"], levels["v"] = to_grid(levels["u"], levels["v"], up)
         if len(surface) == 2:
             surface["u10"], surface["v10"] = to_grid(surface["u10"], surface["v10"], up)
-    if fields.has("w"):
-        w = fields.volume("w", order, buried)
+    if now.has("w"):
+        w = now.volume("w", order, buried)
         slope_x, slope_y = frame.slopes(frame.terrain)
         levels["w"] = w - (levels["u"] * slope_x + levels["v"] * slope_y)
-    elif fields.has("omega"):
-        omega = fields.volume("omega", order, buried)
+    elif now.has("omega"):
+        omega = now.volume("omega", order, buried)
         slopes = (frame.slopes(levels["height"]), frame.slopes(p))
         levels["w"] = vertical_velocity(omega, levels, *slopes)
         methods["w"] = "from omega and the slope of the levels; their change with time is left out"
@@ -176,36 +183,34 @@ def _raw(fields: Fields, frame: Frame, mapping: CFMet, where: str) -> RawState:
     cut = above_ground(levels, _LOWEST if len(surface) == 2 else 0.0, where)
     return RawState(
         **cut,
-        z0=_roughness(fields, frame, mapping, where),
-        ustar=_ustar(fields, cut, methods),
-        mixing_height=fields.optional("mixing_height"),
-        sensible=fields.optional("sensible_heat_flux"),
-        latent=fields.optional("latent_heat_flux"),
+        z0=_roughness(now, frame, mapping, where),
+        ustar=_ustar(now, cut, methods),
+        mixing_height=now.optional("mixing_height"),
+        sensible=now.optional("sensible_heat_flux"),
+        latent=now.optional("latent_heat_flux"),
         u10=surface.get("u10"), v10=surface.get("v10"),
-        t2=fields.optional("t2"), q2=_humidity_2m(fields, ground),
+        t2=now.optional("t2"), q2=_humidity_2m(now, ground),
         methods=methods,
     )  # fmt: skip
 
 
-def _pressure(
-    fields: Fields, ground: Floats, mapping: CFMet, where: str
-) -> tuple[Floats, npt.NDArray[np.intp]]:
+def _pressure(now: Fields, ground: Floats, mapping: CFMet, where: str) -> tuple[Floats, npt.NDArray[np.intp]]:
     """Return pressure (Pa), (level, y, x) falling, and the order of the file's levels that gives it."""
-    path, wind, _ = fields.raw("u")
-    level = fields.level(wind, path)
+    path, wind, _ = now.raw("u")
+    level = now.level(wind, path)
     numbers = wind[level].values.astype(np.float64)
     steps = np.diff(numbers)
     if not (np.all(steps > 0) or np.all(steps < 0)):
         raise DataError(f"{path}: '{level}' is not monotonic: {numbers.tolist()}; expected ordered levels")
     if mapping.pressure == "field":
-        p = fields.volume("p", np.arange(numbers.size), np.zeros((numbers.size, *ground.shape), dtype=bool))
+        p = now.volume("p", np.arange(numbers.size), np.zeros((numbers.size, *ground.shape), dtype=bool))
     elif mapping.pressure == "level":
         units = str(wind[level].attrs.get("units", ""))
         if units not in QUANTITIES["p"]:
             raise DataError(f"{path}: '{level}' has units '{units}'; expected {', '.join(QUANTITIES['p'])}")
         p = np.broadcast_to((numbers * QUANTITIES["p"][units])[:, None, None], (numbers.size, *ground.shape))
     else:
-        a, b = _hybrid(fields, numbers, mapping, where)
+        a, b = _hybrid(now, numbers, mapping, where)
         p = a[:, None, None] + b[:, None, None] * ground
     order = np.arange(numbers.size) if p[0, 0, 0] > p[-1, 0, 0] else np.arange(numbers.size)[::-1]
     p = p[order]
@@ -214,14 +219,14 @@ def _pressure(
     return p, order
 
 
-def _hybrid(fields: Fields, numbers: Floats, mapping: CFMet, where: str) -> tuple[Floats, Floats]:
+def _hybrid(now: Fields, numbers: Floats, mapping: CFMet, where: str) -> tuple[Floats, Floats]:
     """Return a (Pa) and b of the file's full levels.
 
     A full level is the mean of its two half levels (Simmons & Burridge 1981), of which there is one more than
     levels in the model; `numbers` count levels from 1 at the top.
     """
-    if fields.has("hybrid_a"):
-        (path, a_raw, a_factor), (_, b_raw, b_factor) = fields.raw("hybrid_a"), fields.raw("hybrid_b")
+    if now.has("hybrid_a"):
+        (path, a_raw, a_factor), (_, b_raw, b_factor) = now.raw("hybrid_a"), now.raw("hybrid_b")
         a, b = a_raw.values.astype(np.float64) * a_factor, b_raw.values.astype(np.float64) * b_factor
     elif mapping.coefficients is not None:
         path, (a, b) = str(mapping.coefficients), _coefficients(mapping.coefficients)
@@ -250,9 +255,9 @@ def _coefficients(path: Path) -> tuple[Floats, Floats]:
     return a, b
 
 
-def _roughness(fields: Fields, frame: Frame, mapping: CFMet, where: str) -> Floats:
-    if fields.has("z0"):
-        return fields.surface("z0")
+def _roughness(now: Fields, frame: Frame, mapping: CFMet, where: str) -> Floats:
+    if now.has("z0"):
+        return now.surface("z0")
     if mapping.roughness is None:
         raise DataError(
             f"{where}: no roughness length (z0); state one (roughness, m) to read it nevertheless"
@@ -260,14 +265,14 @@ def _roughness(fields: Fields, frame: Frame, mapping: CFMet, where: str) -> Floa
     return np.full(frame.terrain.shape, mapping.roughness)
 
 
-def _ustar(fields: Fields, levels: dict[str, Floats], methods: dict[str, str]) -> Floats | None:
-    if fields.has("ustar") or not (fields.has("stress_x") and fields.has("stress_y")):
-        return fields.optional("ustar")
+def _ustar(now: Fields, levels: dict[str, Floats], methods: dict[str, str]) -> Floats | None:
+    if now.has("ustar") or not (now.has("stress_x") and now.has("stress_y")):
+        return now.optional("ustar")
     density = levels["p"][0] / (R_DRY * levels["t"][0] * (1.0 + VIRTUAL * levels["q"][0]))
     methods["ustar"] = "sqrt(stress / density) of the surface stress"
-    return np.sqrt(np.hypot(fields.surface("stress_x"), fields.surface("stress_y")) / density)
+    return np.sqrt(np.hypot(now.surface("stress_x"), now.surface("stress_y")) / density)
 
 
-def _humidity_2m(fields: Fields, ground: Floats) -> Floats | None:
-    dewpoint = fields.optional("dewpoint_2m")
+def _humidity_2m(now: Fields, ground: Floats) -> Floats | None:
+    dewpoint = now.optional("dewpoint_2m")
     return None if dewpoint is None else specific_humidity(dewpoint, ground)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from metroflux.constants import CP_DRY, GRAVITY, R_DRY
+from metroflux.constants import CP_DRY, GRAVITY, R_DRY, VON_KARMAN
 from metroflux.errors import DataError
 from transport import boundary
 from transport.modelstate import KAPPA, VIRTUAL, ModelState, obukhov_inverse
@@ -80,12 +80,11 @@ def complete(raw: RawState, where: str) -> tuple[ModelState, dict[str, str]]:
             methods["sensible_heat_flux"] = boundary.SURFACE_LAYER_METHOD + "; virtual heat flux"
     elif raw.latent is None:
         methods["inverse_obukhov"] = "from u* and the sensible heat flux; the file has no latent heat flux"
-    levels = _with_surface(raw)
     state = ModelState(
-        u=levels["u"], v=levels["v"], w=levels["w"], t=levels["t"], q=levels["q"], p=levels["p"],
-        height=levels["height"], ustar=ustar, z0=raw.z0, mixing_height=zero,
-        sensible_heat_flux=sensible, latent_heat_flux=latent,
+        u=raw.u, v=raw.v, w=raw.w, t=raw.t, q=raw.q, p=raw.p, height=raw.height, ustar=ustar, z0=raw.z0,
+        mixing_height=zero, sensible_heat_flux=sensible, latent_heat_flux=latent,
     )  # fmt: skip
+    state = _with_surface(state, raw)
     height = raw.mixing_height
     if height is None:
         height, methods["mixing_height"] = _mixing_height(state, where), boundary.MIXING_HEIGHT_METHOD
@@ -94,7 +93,7 @@ def complete(raw: RawState, where: str) -> tuple[ModelState, dict[str, str]]:
 
 def _mixing_height(state: ModelState, where: str) -> Floats:
     theta = potential(state.t, state.p) * (1.0 + VIRTUAL * state.q)
-    buoyancy = -obukhov_inverse(state) * theta[0] * state.ustar**3 / (0.4 * GRAVITY)
+    buoyancy = -obukhov_inverse(state) * theta[0] * state.ustar**3 / (VON_KARMAN * GRAVITY)
     try:
         return boundary.mixing_height(state.height, theta, state.u, state.v, state.ustar, buoyancy)
     except DataError as fault:
@@ -132,31 +131,36 @@ def _bulk(raw: RawState, where: str) -> boundary.Bulk:
     )  # fmt: skip
 
 
-def _with_surface(raw: RawState) -> dict[str, Floats]:
-    """Return the columns with a level at 10 m added below, if the file has a surface wind.
+def _with_surface(state: ModelState, raw: RawState) -> ModelState:
+    """Return the state with a level at 10 m added below, if the file has a surface wind.
 
-    Only where the lowest level lies above it everywhere: `above_ground` cuts the columns so.
+    Its potential temperature follows the surface layer up from that at 2 m, and stays between that and the
+    lowest level's. Only where the lowest level is above 10 m everywhere: `above_ground` cuts columns so.
     """
-    names = ("u", "v", "w", "t", "q", "p", "height")
-    levels: dict[str, Floats] = {name: getattr(raw, name) for name in names}
-    if raw.u10 is None or raw.v10 is None or not np.all(raw.height[0] > _SURFACE_WIND + 0.5 * _SPACING):
-        return levels
-    z = raw.height[0]
-    warm = raw.t[0] * (1.0 + VIRTUAL * raw.q[0])
-    p = raw.p[0] * np.exp(GRAVITY * (z - _SURFACE_WIND) / (R_DRY * warm))
-    # potential temperature between that at 2 m and that of the lowest level, by height
-    above = potential(raw.t[0], raw.p[0])
-    if raw.t2 is None:
-        theta = above
-    else:
-        p2 = raw.p[0] * np.exp(GRAVITY * (z - _SURFACE_AIR) / (R_DRY * warm))
-        share = np.log(_SURFACE_WIND / _SURFACE_AIR) / np.log(z / _SURFACE_AIR)
-        theta = potential(raw.t2, p2) * (1.0 - share) + above * share
+    z = state.height[0]
+    if raw.u10 is None or raw.v10 is None or not np.all(z > _SURFACE_WIND + 0.5 * _SPACING):
+        return state
+    warm = R_DRY * state.t[0] * (1.0 + VIRTUAL * state.q[0])
+    p, p2 = (state.p[0] * np.exp(GRAVITY * (z - height) / warm) for height in (_SURFACE_WIND, _SURFACE_AIR))
+    theta = potential(state.t[0], state.p[0])
+    if raw.t2 is not None:
+        low = potential(raw.t2, p2)
+        theta = np.clip(low + _surface_rise(state), np.minimum(low, theta), np.maximum(low, theta))
     surface = {
-        "u": raw.u10, "v": raw.v10, "w": raw.w[0] * _SURFACE_WIND / z,
-        "t": theta * (p / _P0) ** KAPPA, "q": raw.q[0], "p": p, "height": np.full_like(z, _SURFACE_WIND),
+        "u": raw.u10, "v": raw.v10, "w": state.w[0] * _SURFACE_WIND / z,
+        "t": theta * (p / _P0) ** KAPPA, "q": state.q[0], "p": p, "height": np.full_like(z, _SURFACE_WIND),
     }  # fmt: skip
-    return {name: np.concatenate([surface[name][None], levels[name]]) for name in names}
+    return replace(state, **{n: np.concatenate([new[None], getattr(state, n)]) for n, new in surface.items()})
+
+
+def _surface_rise(state: ModelState) -> Floats:
+    """Return the difference of potential temperature between 2 and 10 m by the surface-layer profile, K."""
+    density = state.p[0] / (R_DRY * state.t[0] * (1.0 + VIRTUAL * state.q[0]))
+    scale = -state.sensible_heat_flux / (density * CP_DRY * state.ustar)
+    s = obukhov_inverse(state)
+    profile = np.log(_SURFACE_WIND / _SURFACE_AIR)
+    profile = profile - boundary.psi_heat(_SURFACE_WIND * s) + boundary.psi_heat(_SURFACE_AIR * s)
+    return scale / VON_KARMAN * profile
 
 
 def hypsometric(p: Floats, t: Floats, q: Floats, ground: Floats) -> Floats:

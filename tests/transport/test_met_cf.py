@@ -97,7 +97,7 @@ def test_heights_and_density_are_those_of_the_isothermal_atmosphere(tmp_path, ki
     np.testing.assert_allclose(
         met.p.values, np.broadcast_to(1.01325e5 * np.exp(-whole / SCALE), met.p.shape), rtol=2e-4
     )
-    # the level at 10 m takes the logarithm of height between 2 m and the lowest level, up to 200 m
+    # the level at 10 m follows the surface layer, heated at 50 W m-2 here
     np.testing.assert_allclose(met.t.values, T, rtol=3e-3)
     np.testing.assert_allclose(met.t.values[:, 2:], T, rtol=3e-4)
     np.testing.assert_allclose(met.rho.values, met.p.values / (R * met.t.values), rtol=1e-4)
