@@ -15,7 +15,7 @@ from metroflux.grid import Grid
 from metroflux.provenance import sha256_json
 from priors.cells import EqualAreaPlane, Lattice, LonLatCells, derive_bounds, source_area
 from priors.regrid import conservative_weights
-from transport.kernels.march import EDGES
+from transport.kernels.state import EDGES
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
