@@ -97,15 +97,15 @@ def choose_layout(met: xr.Dataset, domain: Domain | None, resolution: Resolution
     if resolution is None:
         resolution = Resolution(float(met.x[1] - met.x[0]), degrees=False)
     if not resolution.degrees:
-        return Layout(_grid(met, _box(met, domain), resolution.size, inside=domain is None), None)
+        size = (resolution.size, resolution.size)
+        return Layout(_grid(met, _box(met, domain), size, inside=domain is None), None)
     box = domain or _met_domain(met)
     cells = _cells(box, resolution.size)
-    # half a cell's shorter side: sharing out to degrees then blurs by less than a cell
-    shorter = np.cos(np.radians(np.abs(cells.lat_bounds).max()))
+    # as large as a cell in the middle: smaller ones blur less, but cost as many times more as they are
+    height = resolution.size * _DEGREE
+    width = height * float(np.cos(np.radians(cells.lat_bounds.mean())))
     reach = Domain(box.west, box.south, float(cells.lon_bounds[-1, 1]), float(cells.lat_bounds[-1, 1]))
-    return Layout(
-        _grid(met, _box(met, reach), 0.5 * resolution.size * _DEGREE * float(shorter), False), cells
-    )
+    return Layout(_grid(met, _box(met, reach), (width, height), inside=False), cells)
 
 
 def _cells(box: Domain, size: float) -> LonLatCells:
@@ -149,14 +149,15 @@ def _met_domain(met: xr.Dataset) -> Domain:
     return Domain(float(lon.min()), float(lat.min()), float(lon.max()), float(lat.max()))
 
 
-def _grid(met: xr.Dataset, box: tuple[float, float, float, float], size: float, inside: bool) -> Grid:
-    """Return the grid from the box's south-west corner, inside it or covering it."""
+def _grid(
+    met: xr.Dataset, box: tuple[float, float, float, float], size: tuple[float, float], inside: bool
+) -> Grid:
+    """Return the grid of cells of a size (x, y) from the box's south-west corner, inside it or covering it."""
     west, south, east, north = box
-    count = np.floor if inside else np.ceil
     nx, ny = (
-        int(count((high - low) / size + (1e-6 if inside else -1e-6)))
-        for low, high in ((west, east), (south, north))
+        int(np.floor((high - low) / step + 1e-6) if inside else np.ceil((high - low) / step - 1e-6))
+        for low, high, step in ((west, east, size[0]), (south, north, size[1]))
     )
     if nx < 1 or ny < 1:
-        raise ConfigError(f"--resolution: a cell of {size:g} m is larger than the domain")
-    return Grid(crs_of(met).to_wkt(), west, south, size, size, nx, ny)
+        raise ConfigError(f"--resolution: a cell of {size[0]:g} m is larger than the domain")
+    return Grid(crs_of(met).to_wkt(), west, south, size[0], size[1], nx, ny)
