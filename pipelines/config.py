@@ -14,6 +14,7 @@ from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
 from pipelines.source import Fault, read_source
 from pipelines.sources import Background, Observations, Prior
+from pipelines.weather import Met
 
 
 class Config(Section):
@@ -25,7 +26,7 @@ class Config(Section):
     )
     world: s.World | None = Field(default=None, description="synthetic city in place of files")
     observations: Observations = Field(default=Observations(), description="data and their errors")
-    met: s.Met | None = Field(default=None, description="meteorology for our own transport")
+    met: Met | None = Field(default=None, description="meteorology for our own transport")
     transport: s.Transport = Field(description="how emissions reach the towers")
     prior: Prior = Field(description="inventory and its uncertainty")
     background: Background = Field(description="air that enters the domain")

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import numpy as np
 import xarray as xr
-from pyproj import CRS
 
 from metroflux import time, worlds
 from metroflux.errors import ConfigError
@@ -26,13 +25,13 @@ from pipelines import sections, sources
 from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.fields import to_numpy
+from pipelines.met import levels_of, reader_of, target_of
 from priors.build import Inventory
 from priors.cf import CFMapping, read_cf
 from priors.errors import with_sd
 from priors.openmethane import read_openmethane
 from priors.regional import RegionalMapping, read_regional
-from transport.met import DEFAULT_LEVELS
-from transport.wrf import read_wrf
+from transport.cube import read_met as read_cube
 
 Outputs = Mapping[str, object]
 
@@ -266,8 +265,8 @@ def read_met(job: Job) -> Outputs:
     """Read the meteorology into the projection of the flux grid."""
     met = config_of(job).met
     assert met is not None  # noqa: S101 - this stage is only in the plan of files
-    crs = CRS.from_user_input(Grid.from_dataset(job.dataset("grid")).crs)
-    return {"met": read_wrf(met.files, met.levels or DEFAULT_LEVELS, crs, met.roughness)}
+    target = target_of(met, Grid.from_dataset(job.dataset("grid")).crs)
+    return {"met": read_cube(reader_of(met), met.files, levels_of(met), target)}
 
 
 def compare_weather(job: Job) -> Outputs:

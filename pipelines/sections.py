@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from pipelines.fields import InputFile, InputFiles, Instant, Name, OutputFolder, Section, Text
+from pipelines.fields import InputFile, Instant, Name, OutputFolder, Section, Text
 
 Unit = Literal["mol mol-1", "ppm", "ppb"]
 Positive = Annotated[float, Field(gt=0)]
@@ -73,18 +73,6 @@ class World(Section):
     lidar: bool = Field(default=True, description="whether the lidar stands")
     truth: Literal["known", "drawn"] = Field(
         default="known", description="'known' differences from the prior, or 'drawn' from its uncertainty"
-    )
-
-
-class Met(Section):
-    """Meteorology."""
-
-    reader: Literal["wrf"] = Field(description="format of the files")
-    files: InputFiles = Field(description="pattern of the files, with *")
-    roughness: Positive | None = Field(default=None, description="roughness length where files have none, m")
-    levels: tuple[Positive, ...] = Field(
-        default=(),
-        description="heights of the met cube above ground, m; empty: the default",
     )
 
 

@@ -46,7 +46,7 @@ def arl_file(folder, hour=0, latlon=False, pressure=False, humid="SPHU"):
     })  # fmt: skip
     ds = ds.assign_coords(
         time=[np.datetime64(f"2024-06-01T{hour:02d}", "ns")], level=np.arange(1, level.size + 1),
-        **{k: v for k, v in grid.calculate_coords().items()},
+        **dict(grid.calculate_coords()),
     )  # fmt: skip
     from arlmet.xarray._coords import grid_to_coord
 

@@ -69,7 +69,7 @@ def test_heat_raises_the_mixing_height_to_an_inversion_and_a_little_into_it():
 
 def test_an_atmosphere_without_a_stable_layer_is_refused():
     z = np.array([10.0, 100.0, 1000.0])
-    with pytest.raises(DataError, match="stays below 0.25 up to 1000 m in 1 columns"):
+    with pytest.raises(DataError, match=r"stays below 0\.25 up to 1000 m in 1 columns"):
         mixing_height(*columns(np.full(3, 300.0), np.full(3, 5.0), z), np.full((1, 1), 0.3), np.zeros((1, 1)))
 
 
