@@ -29,7 +29,8 @@ class Tracers:
         self.met, self.zero, self.seed = MetTimes(met), zero, seed
         self.p = make_particles(place, np.ones(n), zero, zero + seed, np.arange(n))
         self.now = int(self.met.time[-1])
-        self.target = Target(np.zeros((1, 9, 1, 1)), np.zeros(1), zero[:1], np.zeros(2), np.ones(2))
+        lag = np.zeros(1, np.int64)  # its own array: `fly` writes into it
+        self.target = Target(np.zeros((1, 9, 1, 1)), np.zeros(1), lag, np.zeros(2), np.ones(2))
 
     def run(self, seconds, sign=-1, step=0.1):
         end = self.now + sign * int(seconds * 1e9)
