@@ -115,7 +115,8 @@ def _lines(options: Options, made: Made) -> list[tuple[str, str]]:
     if cells is not None:
         size = float(cells.lon_bounds[0, 1] - cells.lon_bounds[0, 0])
         shape = (
-            f"{cells.shape[1]} x {cells.shape[0]} cells of {size:g} degrees, from cells of {grid.dx:,.0f} m"
+            f"{cells.shape[1]} x {cells.shape[0]} cells of {size:g} degrees, "
+            f"counted in cells of {grid.dx:,.0f} x {grid.dy:,.0f} m"
         )
     total = ds.foot.sum([d for d in ds.foot.dims if d != "receptor"], dtype=np.float64).values
     lines = [

@@ -152,7 +152,7 @@ def _met_domain(met: xr.Dataset) -> Domain:
 def _grid(
     met: xr.Dataset, box: tuple[float, float, float, float], size: tuple[float, float], inside: bool
 ) -> Grid:
-    """Return the grid of cells of a size (x, y) from the box's south-west corner, inside it or covering it."""
+    """Return the grid of cells of a size (x, y) from the box's corner, inside it or covering it."""
     west, south, east, north = box
     nx, ny = (
         int(np.floor((high - low) / step + 1e-6) if inside else np.ceil((high - low) / step - 1e-6))
