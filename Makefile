@@ -49,11 +49,12 @@ endif
 demo: env ## run the synthetic city end to end into runs/demo
 	$(BIN)/metroflux demo --output runs/demo
 
+# A file stays on one worker: its fixtures (a run of the demo, a browser, a Prefect server) are made once.
 test: env ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 test-fast: env ## run the tests that take less than ten seconds each
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
 
 check: env ## format, lint, types, import order, doctests
 	$(BIN)/ruff format --check .
