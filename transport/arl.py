@@ -17,7 +17,7 @@ _UNITS: Mapping[str, str] = MappingProxyType({
     "PBLH": "m", "HPBL": "m", "USTR": "m s-1", "UMOF": "N m-2", "VMOF": "N m-2",
     "SHTF": "W m-2", "LHTF": "W m-2", "RGHS": "m",
 })  # fmt: skip
-"""Units of the format, which the files do not state (Draxler & Hess, HYSPLIT4 user's guide, sec. S141)."""
+"""Units of the format, which the files do not state (HYSPLIT user's guide, meteorological data format)."""
 
 
 def arl(

@@ -8,7 +8,6 @@ import numpy.typing as npt
 from metroflux.constants import CP_DRY, GRAVITY, R_DRY, VON_KARMAN
 from metroflux.errors import DataError
 from transport.boundary import psi_momentum
-from transport.kernels.field import profile
 
 Floats = npt.NDArray[np.float64]
 
@@ -111,10 +110,7 @@ def _layer(state: ModelState, z: float, inverse_obukhov: Floats) -> dict[str, Fl
     under = z < state.height[0]
     if under.any():
         first = state.height[0][under]
-        ratio = np.array([
-            profile(z, *known)
-            for known in zip(first, state.z0[under], inverse_obukhov[under], strict=True)
-        ])  # fmt: skip
+        ratio = _wind_ratio(z, first, state.z0[under], inverse_obukhov[under])
         u[under], v[under] = u[under] * ratio, v[under] * ratio
         w[under] *= z / first
         virtual = t[under] * (1.0 + VIRTUAL * q[under])
@@ -132,3 +128,11 @@ def _profile_share(state: ModelState, z: float, inverse_obukhov: Floats) -> Floa
 
     low, high = profile_at(state.height[0]), profile_at(state.height[1])
     return (profile_at(np.full_like(low, z)) - low) / (high - low)
+
+
+def _wind_ratio(z: float, known: Floats, z0: Floats, inverse_obukhov: Floats) -> Floats:
+    """Return the wind at z over that at the height `known` in the surface layer; 0 at and below z0."""
+    above = np.maximum(z, z0)
+    ground = psi_momentum(z0 * inverse_obukhov)
+    here = np.log(above / z0) - psi_momentum(above * inverse_obukhov) + ground
+    return np.divide(here, np.log(known / z0) - psi_momentum(known * inverse_obukhov) + ground)

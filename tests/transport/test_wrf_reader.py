@@ -98,6 +98,24 @@ def test_every_supported_map_is_recovered_from_its_latitudes(tmp_path, kind):
     schema.check(met, "met")
 
 
+def test_a_longitude_latitude_run_is_brought_to_a_map(tmp_path):
+    def degrees(ds):
+        lon, lat = np.meshgrid(5.0 + 0.5 * np.arange(NX), 45.0 + 0.5 * np.arange(NX))
+        ds["XLONG"].values[0], ds["XLAT"].values[0] = lon, lat
+        return ds.assign_attrs(MAP_PROJ=6, POLE_LAT=90.0)
+
+    paths = [wrf_file(tmp_path / f"{hour}.nc", hour, slope=0.0) for hour in (0, 1)]
+    for path in paths:
+        changed(path, degrees)
+    with pytest.raises(DataError, match=r"0\.nc: a longitude-latitude grid; state the projection"):
+        read_wrf(paths, LEVELS)
+    crs = CRS("+proj=lcc +lat_1=44 +lat_2=47 +lat_0=45 +lon_0=5.75 +R=6370000 +units=m")
+    met = read_met(WRFReader(), paths, LEVELS, Target(crs, 20e3))
+    assert met.sizes["x"] >= 5
+    np.testing.assert_allclose(np.hypot(met.u[:, -1], met.v[:, -1]), np.hypot(10.0, 2.0), rtol=1e-5)
+    assert np.ptp(met.v.values[0, -1]) > 0.1  # the same wind has another direction on the map
+
+
 def test_a_shifted_target_crs_moves_the_axes_only(two):
     own = read_wrf(two, LEVELS)
     text = "+proj=lcc +lat_1=30 +lat_2=60 +lat_0=44 +lon_0=5 +x_0=5e5 +R=6370000 +units=m"
