@@ -106,8 +106,9 @@ class DaskMapper:
         from distributed import Client, LocalCluster
 
         if self.scheduler is None:
+            # any free port of this machine only: with None, Dask asks for 8787 and warns where it is taken
             self.cluster = LocalCluster(
-                n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address=None
+                n_workers=self.workers, threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0"
             )
         try:
             self.client = Client(self.cluster or self.scheduler, timeout=self.patience, set_as_default=False)

@@ -176,7 +176,7 @@ def test_no_observations_is_refused(inputs_of):
     for name in ("observations", "background", "jacobian"):
         setattr(inputs, name, getattr(inputs, name).isel(obs=slice(0)))
     inputs.parameters = []
-    with pytest.raises(DataError, match="no observations"):
+    with pytest.raises(DataError, match="dimension 'obs' is empty"):
         inputs.assemble()
 
 
