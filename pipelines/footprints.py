@@ -16,7 +16,7 @@ from metroflux.provenance import Stamp, sha256_file, sha256_json
 from pipelines.footprint_grid import Layout, choose_layout, parse_domain, parse_resolution
 from transport.footprints import FootprintSettings, compute_footprints, lag_count
 from transport.interchange.lonlat import to_lonlat
-from transport.met_files import read_met_files
+from transport.meteorology.open import read_met_files
 from transport.receptor_table import read_receptor_table, with_releases
 from transport.receptors import ReceptorSettings
 from transport.smoothing import Smoothing, smooth

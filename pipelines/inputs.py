@@ -31,7 +31,7 @@ from priors.cf import CFMapping, read_cf
 from priors.errors import with_sd
 from priors.openmethane import read_openmethane
 from priors.regional import RegionalMapping, read_regional
-from transport.cube import read_met as read_cube
+from transport.meteorology.cube import read_met as read_cube
 
 Outputs = Mapping[str, object]
 

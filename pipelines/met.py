@@ -3,12 +3,12 @@
 from pyproj import CRS
 
 from pipelines.weather import ARLMet, CFMetSection, ERA5Met, GridFiles, MetFiles, WRFMet
-from transport.arl import arl
-from transport.cfmet import CFMet, CFReader
-from transport.cube import MetReader, Target
-from transport.era5 import era5_model_levels, era5_pressure_levels
 from transport.met import DEFAULT_LEVELS
-from transport.wrf import WRFReader
+from transport.meteorology.arl import arl
+from transport.meteorology.cfmet import CFMet, CFReader
+from transport.meteorology.cube import MetReader, Target
+from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
+from transport.meteorology.wrf import WRFReader
 
 
 def reader_of(met: WRFMet | ERA5Met | ARLMet | CFMetSection) -> MetReader:

@@ -9,12 +9,12 @@ from pyproj import CRS
 from metroflux.errors import ConfigError
 from pipelines.met import levels_of, reader_of, target_of
 from pipelines.weather import Met
-from transport.arl import arl
-from transport.cfmet import CFMet, CFReader
-from transport.cube import Target
-from transport.era5 import era5_model_levels, era5_pressure_levels
 from transport.met import DEFAULT_LEVELS
-from transport.wrf import WRFReader
+from transport.meteorology.arl import arl
+from transport.meteorology.cfmet import CFMet, CFReader
+from transport.meteorology.cube import Target
+from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
+from transport.meteorology.wrf import WRFReader
 
 AREA = (7.0, 46.0, 15.0, 52.0)
 

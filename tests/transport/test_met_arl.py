@@ -10,9 +10,9 @@ from pyproj import CRS
 from metroflux import schema
 from metroflux.constants import R_DRY
 from metroflux.errors import ConfigError, DataError
-from transport.arl import arl
-from transport.cfmet import CFReader
-from transport.cube import Target, read_met
+from transport.meteorology.arl import arl
+from transport.meteorology.cfmet import CFReader
+from transport.meteorology.cube import Target, read_met
 
 T, PS, LEVELS = 285.0, 980.0, (10.0, 50.0, 300.0, 1000.0)
 N = 31

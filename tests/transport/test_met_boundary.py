@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from metroflux.errors import DataError
-from transport.boundary import Bulk, mixing_height, psi_heat, psi_momentum, surface_layer
 from transport.kernels.field import stability
+from transport.meteorology.boundary import Bulk, mixing_height, psi_heat, psi_momentum, surface_layer
 
 G, K = 9.80665, 0.4
 

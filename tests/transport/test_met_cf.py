@@ -11,12 +11,11 @@ from pyproj import CRS
 from metroflux import schema
 from metroflux.constants import R_DRY
 from metroflux.errors import ConfigError, DataError
-from transport.cfmet import CFMet, CFReader
-from transport.columns import above_ground, hypsometric
-from transport.cube import Target, read_met
-from transport.era5 import era5_model_levels, era5_pressure_levels
-from transport.guess import guess_reader, local_target
 from transport.met import to_lonlat
+from transport.meteorology.cfmet import CFMet, CFReader
+from transport.meteorology.columns import above_ground, hypsometric
+from transport.meteorology.cube import Target, read_met
+from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
 
 R, G, T = R_DRY, 9.80665, 280.0
 SCALE = R * T / G  # m, of the isothermal dry atmosphere
@@ -282,26 +281,3 @@ def test_levels_in_the_ground_go_and_columns_keep_their_length():
     assert cut["p"][0].tolist() == [[1e5, 9e4]]
     assert cut["p"][-1].tolist() == [[7e4, 7e4]]
     assert cut["height"][-1, 0, 1] == pytest.approx(height[-1, 0, 1] + 1.0)
-
-
-@pytest.mark.parametrize("kind", ["pressure", "model"])
-def test_reader_and_map_are_found_without_a_configuration(tmp_path, kind):
-    paths = two(tmp_path, kind=kind)
-    reader = guess_reader(paths)
-    assert reader == CFReader(era5_pressure_levels() if kind == "pressure" else era5_model_levels())
-    met = read_met(reader, paths, LEVELS, local_target(reader, paths))
-    assert float(met.x[1] - met.x[0]) == pytest.approx(0.5 * 111195.0, abs=1.0)
-    assert float(met.x.mean()) == pytest.approx(0.0, abs=60e3)
-
-
-def test_files_that_no_reader_knows_are_named(tmp_path):
-    paths = two(tmp_path)
-    rewrite(paths[0], lambda ds: ds[["ishf"]])
-    with pytest.raises(DataError, match=r"pressure1\.nc: neither WRF nor ERA5"):
-        guess_reader(paths)
-    packed = tmp_path / "packed.bin"
-    packed.write_bytes(b"24060100")
-    with pytest.raises(DataError, match=r"one kind are expected: .*packed\.bin is arl; .*is pressure levels"):
-        guess_reader([packed, paths[1]])
-    with pytest.raises(DataError, match=r"absent\.nc: cannot be read"):
-        guess_reader([tmp_path / "absent.nc"])

@@ -9,7 +9,7 @@ from metroflux.errors import ConfigError, DataError
 from metroflux.grid import Grid
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.met import crs_of, to_lonlat
-from transport.met_files import read_met_files
+from transport.meteorology.open import read_met_files
 from transport.receptor_table import read_receptor_table
 from transport.receptors import ReceptorSettings
 

@@ -8,14 +8,14 @@ import xarray as xr
 
 from metroflux import schema
 from metroflux.grid import Grid
-from transport.balance import LIMIT
-from transport.cfmet import CFReader
-from transport.cube import Target, read_met
-from transport.era5 import era5_pressure_levels
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.met import crs_of, open_met
-from transport.store import build_met
-from transport.wrf import WRFReader
+from transport.meteorology.balance import LIMIT
+from transport.meteorology.cfmet import CFReader
+from transport.meteorology.cube import Target, read_met
+from transport.meteorology.era5 import era5_pressure_levels
+from transport.meteorology.store import build_met
+from transport.meteorology.wrf import WRFReader
 
 pytestmark = pytest.mark.realdata
 ROUGHNESS = 0.3  # m, mixed land; the ERA5 sample has none

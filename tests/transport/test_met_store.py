@@ -10,11 +10,11 @@ import zarr
 from pyproj import CRS
 
 from metroflux.errors import DataError
-from transport.balance import LIMIT, continuity, mass_balance
-from transport.cube import Frame, Hour, MetReader, Target, read_met
 from transport.met import open_met
-from transport.modelstate import ModelState
-from transport.store import build_met, met_key
+from transport.meteorology.balance import LIMIT, continuity, mass_balance
+from transport.meteorology.cube import Frame, Hour, MetReader, Target, read_met
+from transport.meteorology.modelstate import ModelState
+from transport.meteorology.store import build_met, met_key
 
 LEVELS = (10.0, 100.0, 500.0)
 CRS_TEXT = "+proj=lcc +lat_1=48 +lat_2=52 +lat_0=50 +lon_0=11 +R=6371229 +units=m"

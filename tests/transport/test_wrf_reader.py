@@ -11,11 +11,11 @@ from pyproj import CRS, Proj
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.grid import Grid
-from transport.cube import Target, read_met
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.met import check_same_crs, to_lonlat
+from transport.meteorology.cube import Target, read_met
+from transport.meteorology.wrf import WRFReader, read_wrf, wrf_crs
 from transport.receptors import ReceptorSettings, make_receptors
-from transport.wrf import WRFReader, read_wrf, wrf_crs
 
 MAPS = {
     1: {"TRUELAT1": 30.0, "TRUELAT2": 60.0, "MOAD_CEN_LAT": 45.0, "STAND_LON": 5.0},

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from metroflux.errors import ConfigError, DataError
-from transport.cfmet import CFMet
+from transport.meteorology.cfmet import CFMet
 
 _UNITS: Mapping[str, str] = MappingProxyType({
     "UWND": "m s-1", "VWND": "m s-1", "TEMP": "K", "SPHU": "kg kg-1", "WWND": "hPa s-1", "DZDT": "m s-1",

@@ -12,10 +12,10 @@ from pyproj import CRS
 from metroflux.constants import GRAVITY
 from metroflux.errors import DataError
 from metroflux.units import FILL_LIMIT
-from transport.columns import RawState, complete
-from transport.cube import Frame, Hour, Target, read_met
 from transport.met import DEFAULT_LEVELS, to_xy
-from transport.modelstate import KAPPA, ModelState
+from transport.meteorology.columns import RawState, complete
+from transport.meteorology.cube import Frame, Hour, Target, read_met
+from transport.meteorology.modelstate import KAPPA, ModelState
 
 Floats = npt.NDArray[np.float64]
 

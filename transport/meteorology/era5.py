@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from transport.cfmet import CFMet
+from transport.meteorology.cfmet import CFMet
 
 _NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "u": ("u",), "v": ("v",), "t": ("t",), "q": ("q",), "omega": ("w",),

@@ -8,31 +8,24 @@ from pathlib import Path
 
 import xarray as xr
 
-import transport
 from metroflux.provenance import sha256_file, sha256_json
-from transport.balance import Balance
-from transport.cube import MetReader, Target, read_hours
 from transport.met import DEFAULT_LEVELS, DONE
-
-_CODE = (
-    "arl", "balance", "boundary", "cfmet", "cffields", "cffile", "columns", "cube", "met", "modelstate",
-    "resample", "store", "wrf",
-)  # fmt: skip
-"""Modules that decide the content of a cube."""
+from transport.meteorology.balance import Balance
+from transport.meteorology.cube import MetReader, Target, read_hours
 
 
 def met_key(
     reader: MetReader, paths: Sequence[Path], levels: Sequence[float], target: Target | None = None
 ) -> str:
     """Return the content address of a cube: bytes of the files, settings, levels, target and code."""
-    home = Path(transport.__file__).parent
+    home = Path(__file__).parent  # all modules here, and the checks beside them, decide the content of a cube
     crs = None if target is None or target.crs is None else target.crs.to_wkt()
     return sha256_json({
         "files": sorted(sha256_file(Path(path)) for path in paths),
         "reader": reader.describe(),
         "levels": [float(z) for z in levels],
         "target": [crs, *(() if target is None else (target.step, target.vertical))],
-        "code": [sha256_file(home / f"{name}.py") for name in _CODE],
+        "code": [sha256_file(path) for path in (*sorted(home.glob("*.py")), home.parent / "met.py")],
     })  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from metroflux.constants import CP_DRY, GRAVITY, R_DRY, VON_KARMAN
 from metroflux.errors import DataError
-from transport.boundary import psi_momentum
+from transport.meteorology.boundary import psi_momentum
 
 Floats = npt.NDArray[np.float64]
 

@@ -9,12 +9,12 @@ import xarray as xr
 from pyproj import CRS
 
 from metroflux.errors import ConfigError, DataError
-from transport.arl import arl, open_arl
-from transport.cfmet import CFMet, CFReader
-from transport.cube import MetReader, Target, read_met
-from transport.era5 import era5_model_levels, era5_pressure_levels
 from transport.met import DEFAULT_LEVELS, open_met
-from transport.wrf import WRFReader
+from transport.meteorology.arl import arl, open_arl
+from transport.meteorology.cfmet import CFMet, CFReader
+from transport.meteorology.cube import MetReader, Target, read_met
+from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
+from transport.meteorology.wrf import WRFReader
 
 Box = tuple[float, float, float, float]
 

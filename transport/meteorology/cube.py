@@ -14,10 +14,10 @@ from pyproj import CRS
 
 from metroflux import schema
 from metroflux.errors import DataError
-from transport.balance import continuity, mass_balance
 from transport.met import DEFAULT_LEVELS, check_axes, check_hour, scale_at, to_lonlat, translation
-from transport.modelstate import UNITS, ModelState, at_heights
-from transport.resample import Resampler
+from transport.meteorology.balance import continuity, mass_balance
+from transport.meteorology.modelstate import UNITS, ModelState, at_heights
+from transport.meteorology.resample import Resampler
 
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]

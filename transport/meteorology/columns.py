@@ -7,8 +7,8 @@ import numpy.typing as npt
 
 from metroflux.constants import CP_DRY, GRAVITY, R_DRY, VON_KARMAN
 from metroflux.errors import DataError
-from transport import boundary
-from transport.modelstate import KAPPA, VIRTUAL, ModelState, obukhov_inverse
+from transport.meteorology import boundary
+from transport.meteorology.modelstate import KAPPA, VIRTUAL, ModelState, obukhov_inverse
 
 Floats = npt.NDArray[np.float64]
 

@@ -12,12 +12,12 @@ import xarray as xr
 from metroflux.constants import GRAVITY
 from metroflux.errors import DataError
 from metroflux.units import FILL_LIMIT
-from transport.cffile import Region, first_of, open_cf
-from transport.modelstate import EVAPORATION
+from transport.meteorology.cffile import Region, first_of, open_cf
+from transport.meteorology.modelstate import EVAPORATION
 
 if TYPE_CHECKING:
-    from transport.cfmet import CFMet
-    from transport.cube import Hour
+    from transport.meteorology.cfmet import CFMet
+    from transport.meteorology.cube import Hour
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def open_met_file(path: Path, form: str) -> xr.Dataset:
     """Open a file of either format, its times, axes and grid mapping as CF has them."""
     if form == "netcdf":
         return open_cf(path)
-    from transport.arl import open_arl  # the optional format, which itself maps to this one
+    from transport.meteorology.arl import open_arl  # the optional format, which itself maps to this one
 
     return open_arl(path)
 
@@ -62,7 +62,7 @@ def _at_time(path: Path, mapping: "CFMet", n: int) -> xr.Dataset:
         ds = ds.isel({time: n}, missing_dims="ignore")
     if mapping.format == "netcdf":
         return ds
-    from transport.arl import derived
+    from transport.meteorology.arl import derived
 
     return derived(ds, path)
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from metroflux.constants import R_DRY
 from metroflux.errors import ConfigError, DataError
 from metroflux.provenance import sha256_file
-from transport.cffields import QUANTITIES, Fields, open_met_file
-from transport.cffile import Region, axis, crs_of_file, times, window
-from transport.columns import (
+from transport.meteorology.cffields import QUANTITIES, Fields, open_met_file
+from transport.meteorology.cffile import Region, axis, crs_of_file, times, window
+from transport.meteorology.columns import (
     RawState,
     above_ground,
     complete,
@@ -22,9 +22,9 @@ from transport.columns import (
     specific_humidity,
     vertical_velocity,
 )
-from transport.cube import NO_WIND_UPWARD, Frame, Hour
-from transport.modelstate import VIRTUAL, ModelState
-from transport.resample import north, to_grid
+from transport.meteorology.cube import NO_WIND_UPWARD, Frame, Hour
+from transport.meteorology.modelstate import VIRTUAL, ModelState
+from transport.meteorology.resample import north, to_grid
 
 Floats = npt.NDArray[np.float64]
 
