@@ -112,7 +112,7 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
     Raises
     ------
     DataError
-        If a met time on the way cannot be used.
+        If a met time on the way cannot be used, or the target lacks a receptor or a lag on the way.
     """
     p, steps = flight.particles, 0
     for early, late in _windows(flight, met.time, sign):
@@ -120,15 +120,27 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
         length = (late - early) * 1e-9
         p.start[:] = np.clip(sign * (flight.released - enter) * 1e-9, 0.0, length)
         p.until[:] = np.clip(sign * (flight.stop - enter) * 1e-9, 0.0, length)
-        if not np.any((p.status == ALIVE) & (p.start < p.until)):
+        moving = p.receptor[(p.status == ALIVE) & (p.start < p.until)]
+        if not moving.size:
             continue
         i = int(np.searchsorted(met.time, early, side="right")) - 1
         weights = [(t - met.time[i]) / (met.time[i + 1] - met.time[i]) for t in (early, late)]
         late_in, late_out = weights if sign > 0 else weights[::-1]
         target.lag[:] = (flight.origin - late) // HOUR
+        _check_target(target, moving)
         window = Window(float(sign), length, float(late_in), float(late_out))
         steps += march(p, met.fields(i), window, target, rules)
     return steps
+
+
+def _check_target(target: Target, receptor: Ints) -> None:
+    """Refuse particles whose footprint the target has no room for: the kernel writes without looking."""
+    receptors, lags = target.foot.shape[:2]
+    if receptor.min() < 0 or receptor.max() >= receptors:
+        raise DataError(f"footprint: receptor {receptor.max()} of particles; expected 0 to {receptors - 1}")
+    lag = target.lag[receptor]
+    if lag.min() < 0 or lag.max() >= lags:
+        raise DataError(f"footprint: lags {lag.min()} to {lag.max()} on the way; expected 0 to {lags - 1}")
 
 
 def _windows(flight: Flight, met_time: Ints, sign: int) -> Iterator[tuple[int, int]]:

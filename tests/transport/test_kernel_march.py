@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import transport.particles
+from metroflux.errors import DataError
 from transport.kernels.field import level_bins, level_interval
 from transport.kernels.state import ALIVE, Rules, Target
 from transport.particles import MetTimes, fly, release
@@ -102,3 +103,14 @@ def test_levels_are_found_by_their_bins():
     )
     expected = np.clip(np.searchsorted(levels, heights, side="right") - 1, 0, levels.size - 2)
     assert [level_interval(levels, below, per_metre, z) for z in heights] == expected.tolist()
+
+
+def test_a_target_without_room_is_refused(make_met, make_points):
+    receptors = make_points((10.0, 20.0), hours=3.0, particles=2)
+    flight, met = release(receptors), MetTimes(make_met())
+    for n, lags, message in ((1, 5, "receptor 1 of particles"), (2, 2, "lags 2 to 2 on the way")):
+        target = Target(
+            np.zeros((n, lags, 2, 2)), np.zeros(n), np.zeros(2, np.int64), np.zeros(2), np.ones(2)
+        )
+        with pytest.raises(DataError, match=message):
+            fly(flight, met, target, Rules(0.1, 0.2, 3600.0, 0))

@@ -160,6 +160,7 @@ def carry(
     sign: float,
 ) -> None:
     """Add the mean wind to the displacement; find the density where the particle is."""
+    per_lowest = 1.0 / lowest
     for n in range(LANES):
         g, z, dt = WIDTH * n, s[Z + n], s[DT + n]
         up = (z - s[BOTTOM + n]) / s[DEPTH + n]
@@ -168,7 +169,7 @@ def carry(
         v = air[g + V] + a * (air[g + V + 4] - air[g + V])
         w = air[g + W] + a * (air[g + W + 4] - air[g + W])
         ratio = profile_ratio(min(z, lowest), lowest, s[Z0 + n], s[INVERSE_L + n])
-        w *= min(z / lowest, 1.0)
+        w *= min(z * per_lowest, 1.0)
         map_metres = s[SCALE + n]
         s[DX + n] = map_metres * (s[DX + n] + sign * dt * u * ratio)
         s[DY + n] = map_metres * (s[DY + n] + sign * dt * v * ratio)

@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from transport.kernels.elementary import cbrt, inlined
+from transport.kernels.elementary import cbrt, inlined, inverse_cbrt
 
 VON_KARMAN = 0.4
 C0 = 3.0
@@ -23,6 +23,9 @@ _FREE_SIGMA_H = math.sqrt(
 _ENTRAINMENT = 0.15  # half width of the change at the mixing height, in mixing heights
 _LOWEST = 1.0  # m: turbulence is held constant below
 _CBRT_12 = float(np.cbrt(12.0))
+_HALF_C0_PER_K = 0.5 * C0 / VON_KARMAN
+_PER_EDDY = 1.0 / 0.3  # the largest eddies are 0.3 h
+_PER_WIDTH = 0.5 / _ENTRAINMENT
 
 
 @inlined
@@ -35,24 +38,26 @@ def vertical(
     Dissipation: Kaimal et al. 1972 (unstable), Kaimal & Finnigan 1994 (stable). T = 2 sigma_w^2 / (C0 eps)
     with the surface sigma_w, limited by the eddy size: 1/T + sigma_w / (0.3 h).
     """
-    h = mixing_height
+    h, per_h = mixing_height, 1.0 / mixing_height
     height = max(z, _LOWEST)
     unstable = max(-height * inverse_obukhov, 0.0)
     stable = max(height * inverse_obukhov, 0.0)
-    growth = cbrt(1.0 + 3.0 * unstable)
-    surface = 1.25 * ustar * growth
+    steep = 1.0 + 3.0 * unstable
+    shrink = inverse_cbrt(steep)
+    surface = 1.25 * ustar * steep * shrink * shrink
     rising = max(-inverse_obukhov, 0.0) if z > _LOWEST else 0.0
-    slope = 1.25 * ustar * rising / (growth * growth)
+    slope = 1.25 * ustar * rising * shrink * shrink
     shape = 1.0 + 0.5 * cbrt(unstable * unstable)
     phi = shape * math.sqrt(shape) + 5.0 * stable
-    fall = 1.0 - 0.8 * min(z / h, 1.0)
-    fall_slope = -0.8 / h if z < h else 0.0
+    fall = 1.0 - 0.8 * min(z * per_h, 1.0)
+    fall_slope = -0.8 * per_h if z < h else 0.0
     sigma = surface * fall
     slope = slope * fall + surface * fall_slope
-    dissipation = ustar * ustar * ustar * phi / (VON_KARMAN * height)
-    time = 1.0 / (C0 * dissipation / (2.0 * surface * surface) + sigma / (0.3 * h))
-    aloft, aloft_slope = _aloft(z, h)
-    slope = (1.0 - aloft) * slope + aloft_slope * (_FREE_SIGMA_W - sigma)
+    # C0 eps / (2 sigma_w^2) with eps = u*^3 phi / (k z)
+    rate = _HALF_C0_PER_K * ustar * ustar * ustar * phi / (height * surface * surface)
+    time = 1.0 / (rate + sigma * per_h * _PER_EDDY)
+    aloft, aloft_slope = _aloft(z * per_h)
+    slope = (1.0 - aloft) * slope + aloft_slope * per_h * (_FREE_SIGMA_W - sigma)
     return (1.0 - aloft) * sigma + aloft * _FREE_SIGMA_W, slope, (1.0 - aloft) * time + aloft * _FREE_TIME
 
 
@@ -63,19 +68,18 @@ def horizontal(z: float, ustar: float, inverse_obukhov: float, mixing_height: fl
     Unstable: u* (12 + 0.5 h/|L|)^(1/3) (Panofsky et al. 1977), T = 0.15 h / sigma (Hanna 1982).
     Stable: the neutral value of it, falling with height as sigma_w, T times sqrt(z/h) (Hanna 1982).
     """
-    h = mixing_height
+    h, per_h = mixing_height, 1.0 / mixing_height
     unstable = ustar * cbrt(12.0 - 0.5 * h * min(inverse_obukhov, 0.0))
-    stable = ustar * _CBRT_12 * (1.0 - 0.8 * min(z / h, 1.0))
+    stable = ustar * _CBRT_12 * (1.0 - 0.8 * min(z * per_h, 1.0))
     sigma = unstable if inverse_obukhov < 0.0 else stable
-    short = math.sqrt(min(max(z, _LOWEST) / h, 1.0))
+    short = math.sqrt(min(max(z, _LOWEST) * per_h, 1.0))
     time = 0.15 * h / sigma * (1.0 if inverse_obukhov < 0.0 else short)
-    aloft, _ = _aloft(z, h)
+    aloft, _ = _aloft(z * per_h)
     return (1.0 - aloft) * sigma + aloft * _FREE_SIGMA_H, (1.0 - aloft) * time + aloft * _FREE_TIME
 
 
 @inlined
-def _aloft(z: float, h: float) -> tuple[float, float]:
-    """Return how far z is through the entrainment zone, 0 to 1, and the vertical gradient of that (m-1)."""
-    width = 2.0 * _ENTRAINMENT * h
-    a = min(max((z - (1.0 - _ENTRAINMENT) * h) / width, 0.0), 1.0)
-    return a * a * (3.0 - 2.0 * a), 6.0 * a * (1.0 - a) / width
+def _aloft(zeta: float) -> tuple[float, float]:
+    """Return how far zeta = z/h is through the entrainment zone, 0 to 1, and the derivative of that."""
+    a = min(max((zeta - (1.0 - _ENTRAINMENT)) * _PER_WIDTH, 0.0), 1.0)
+    return a * a * (3.0 - 2.0 * a), 6.0 * a * (1.0 - a) * _PER_WIDTH
