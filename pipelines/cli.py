@@ -1,6 +1,7 @@
 """The command line: reads arguments, calls one function, prints what came of it. No logic of its own."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,10 @@ def run(
     resume: Resume = False,
     workers: Workers = CORES,
     scheduler: Scheduler = None,
+    date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="first day of the results, in place of the configured one"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the stages and stop")] = False,
 ) -> None:
     """Run a configuration: maps, totals, report and page into a folder."""
@@ -69,7 +74,7 @@ def run(
     from pipelines.run import Options
     from pipelines.screen import show_outcome
 
-    outcome = launch(config, output, Options(resume, workers, scheduler), OUT)
+    outcome = launch(config, output, Options(resume, workers, scheduler, date and date.date()), OUT)
     show_outcome(outcome, OUT)
     if outcome.reasons:
         raise HeldError("held, not published: " + "; ".join(outcome.reasons))
@@ -134,14 +139,18 @@ def serve(
     cron: Annotated[str, typer.Option(help="schedule, UTC, such as '0 2 * * *'")],
     output: Annotated[Path, typer.Option("--output", "-o", help="folder above the runs")] = Path("runs"),
     workers: Workers = CORES,
+    days_ago: Annotated[
+        int | None,
+        typer.Option(min=0, help="each run's period begins so many days before its day; none: as configured"),
+    ] = None,
 ) -> None:
     """Run a configuration on a schedule, with a Prefect server on this machine unless one is configured."""
     from pipelines.config import read_config
 
     read_config(config)
-    from pipelines.serve import serve_forever
+    from pipelines.serve import Schedule, serve_forever
 
-    serve_forever(config, cron, output, workers, OUT)
+    serve_forever(config, Schedule(cron, days_ago), output, workers, OUT)
 
 
 @cli.command()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -121,8 +122,12 @@ class Read(Section):
     sha256: str
 
 
-def read_config(path: Path) -> Read:
+def read_config(path: Path, day: date | None = None) -> Read:
     """Return the checked configuration of a YAML file.
+
+    Parameters
+    ----------
+    day : first day of the results in place of the configured one; the period keeps its length
 
     Raises
     ------
@@ -147,7 +152,25 @@ def read_config(path: Path) -> Read:
     if faults or config is None:
         raise _error(path, faults)
     values = json.loads(json.dumps(source.values, default=str))
+    if day is not None:
+        config, values = _moved(config, values, day)
     return Read(path=path, config=config, values=values, sha256=sha256_json(values))
+
+
+def _moved(config: Config, values: dict[str, Any], day: date) -> tuple[Config, dict[str, Any]]:
+    """Return the configuration and its values with the period, and that of the data, moved to another day."""
+    shift = day - config.run.start.date()
+
+    def move(section: Section, given: dict[str, Any]) -> dict[str, Any]:
+        moved = {n: v + shift for n in ("start", "end") if (v := getattr(section, n)) is not None}
+        given |= {n: f"{v:%Y-%m-%dT%H:%M:%S}" for n, v in moved.items()}
+        return moved
+
+    run = config.run.model_copy(update=move(config.run, values["run"]))
+    data, chosen = config.observations, config.observations.selection
+    written = values.get("observations", {}).get("selection", {})
+    data = data.model_copy(update={"selection": chosen.model_copy(update=move(chosen, written))})
+    return config.model_copy(update={"run": run, "observations": data}), values
 
 
 def _error(path: Path, faults: Sequence[Fault]) -> ConfigError | DataError:

@@ -3,7 +3,7 @@
 Import it only after `prefect_settings.apply()`: Prefect reads its settings once.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -89,11 +89,16 @@ def run_as_flow(
 
 
 @flow(name="metroflux-scheduled", persist_result=False)
-def scheduled(config: str, root: str, workers: int) -> str:
-    """Run a configuration into a folder named after the scheduled time; a repeat continues what was begun."""
+def scheduled(config: str, root: str, workers: int, days_ago: int | None = None) -> str:
+    """Run a configuration into a folder named after the scheduled time; a repeat continues what was begun.
+
+    days_ago : the period moves with the schedule, and begins so many days before the scheduled day
+    """
     start = flow_run.scheduled_start_time or datetime.now(UTC)
     folder = Path(root) / start.astimezone(UTC).strftime("%Y-%m-%dT%H%MZ")
-    outcome = run(Path(config), folder, Options(resume=True, workers=workers), Silent(), PREFECT)
+    day = None if days_ago is None else start.astimezone(UTC).date() - timedelta(days=days_ago)
+    options = Options(resume=True, workers=workers, day=day)
+    outcome = run(Path(config), folder, options, Silent(), PREFECT)
     if outcome.reasons:
         raise HeldError("held, not published: " + "; ".join(outcome.reasons))
     return str(folder)

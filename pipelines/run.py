@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -51,9 +51,10 @@ HERE = Host()
 
 @dataclass(frozen=True)
 class Options:
-    """How a configuration is run; no option changes a bit of the result.
+    """How a configuration is run; only `day` changes the result.
 
     resume : use what an interrupted run left
+    day : first day of the results in place of the configured one
     workers : processes that share the work
     scheduler : address of an existing Dask cluster, in place of our own processes
     """
@@ -61,6 +62,7 @@ class Options:
     resume: bool = False
     workers: int = 1
     scheduler: str | None = None
+    day: date | None = None
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def run(
     MetrofluxError
         If another run is using the folder, the folder holds something else, or a stage fails.
     """
-    read = read_config(path)
+    read = read_config(path, options.day)
     chosen = recipe or standard()
     with _own(folder):
         host.begin(folder)

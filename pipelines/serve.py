@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -27,7 +28,19 @@ STOP_LIMIT = 10.0
 """How long the server may take to end, s."""
 
 
-def serve_forever(config: Path, cron: str, root: Path, workers: int, console: Console) -> None:
+@dataclass(frozen=True)
+class Schedule:
+    """When a configuration runs, and on what.
+
+    cron : five fields, UTC
+    days_ago : the period begins so many days before the scheduled day; None: as configured
+    """
+
+    cron: str
+    days_ago: int | None = None
+
+
+def serve_forever(config: Path, schedule: Schedule, root: Path, workers: int, console: Console) -> None:
     """Create the scheduled deployment and run what comes due, until interrupted.
 
     Raises
@@ -35,21 +48,23 @@ def serve_forever(config: Path, cron: str, root: Path, workers: int, console: Co
     ConfigError
         If the schedule is not a cron expression.
     """
-    _refuse_bad_cron(cron)
+    _refuse_bad_cron(schedule.cron)
     prefect_settings.apply()
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         url = _api(console)
         os.environ[API] = url
-        console.print(f"{config}: scheduled '{cron}' (UTC); server {url}", markup=False, highlight=False)
-        _serve(config, cron, root, workers)
+        console.print(
+            f"{config}: scheduled '{schedule.cron}' (UTC); server {url}", markup=False, highlight=False
+        )
+        _serve(config, schedule, root, workers)
     except KeyboardInterrupt:
         console.print("ended")
     finally:
         _stop_children()
 
 
-def _serve(config: Path, cron: str, root: Path, workers: int) -> None:
+def _serve(config: Path, schedule: Schedule, root: Path, workers: int) -> None:
     """Serve the flow; Prefect is imported here, when its address is in the environment."""
     from prefect.types.entrypoint import EntrypointType
 
@@ -59,8 +74,13 @@ def _serve(config: Path, cron: str, root: Path, workers: int) -> None:
     warnings.filterwarnings("ignore", message="coroutine 'Runner.astop' was never awaited")
     scheduled.serve(
         name=config.stem,
-        cron=cron,
-        parameters={"config": str(config.resolve()), "root": str(root.resolve()), "workers": workers},
+        cron=schedule.cron,
+        parameters={
+            "config": str(config.resolve()),
+            "root": str(root.resolve()),
+            "workers": workers,
+            "days_ago": schedule.days_ago,
+        },
         entrypoint_type=EntrypointType.MODULE_PATH,
         print_starting_message=False,
     )

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -262,3 +263,14 @@ def test_validating_and_help_do_not_import_the_engines(config):
         [sys.executable, "-c", script, str(config)], capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_date_moves_the_period_and_the_data_and_keeps_their_length(files):
+    plain = read_config(files)
+    moved = read_config(files, plain.config.run.start.date() + timedelta(days=40))
+    before, after = plain.config.run, moved.config.run
+    assert after.start - before.start == timedelta(days=40)
+    assert after.end - after.start == before.end - before.start
+    assert moved.values["run"]["start"] == f"{after.start:%Y-%m-%dT%H:%M:%S}"
+    assert moved.sha256 != plain.sha256
+    assert read_config(files, before.start.date()).config == plain.config
