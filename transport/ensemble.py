@@ -179,11 +179,11 @@ def transport_error(modelled: xr.Dataset) -> xr.Dataset:
     sd, monte_carlo_sd : (obs), mol mol-1; resolved : (obs)
     shift : (obs), mol mol-1, mean with met errors minus mean without: a bias that no sd covers
     """
-    _check_modelled(modelled)
-    total, noise = (modelled[n].values.var(axis=0, ddof=1) for n in ("perturbed", "unperturbed"))
+    with_error, without = _members(modelled, "perturbed"), _members(modelled, "unperturbed")
+    total, noise = with_error.var(axis=0, ddof=1), without.var(axis=0, ddof=1)
     resolved = total > noise
     sd = np.sqrt(np.where(resolved, total - noise, 0.0))
-    shift = modelled.perturbed.values.mean(axis=0) - modelled.unperturbed.values.mean(axis=0)
+    shift = with_error.mean(axis=0) - without.mean(axis=0)
     units = {"units": "mol mol-1"}
     spread = {"long_name": "standard uncertainty from errors of wind and mixing height", **units}
     chance = {"long_name": "Monte-Carlo standard uncertainty of one modelled datum", **units}
@@ -202,8 +202,7 @@ def shared_columns(modelled: xr.Dataset) -> Floats:
     U = deviations / sqrt(members - 1): one bad wind makes all data of its hours wrong together. The rank is
     members - 1; the diagonal holds the Monte-Carlo variance, which a modelled datum has as well.
     """
-    _check_modelled(modelled)
-    values = modelled.perturbed.values
+    values = _members(modelled, "perturbed")
     return (values - values.mean(axis=0)).T / np.sqrt(values.shape[0] - 1.0)
 
 
@@ -240,15 +239,16 @@ def _check_numbers(what: str, spreads: dict[str, float], scales: dict[str, float
         raise ConfigError(f"{what} error: " + "; ".join(faults))
 
 
-def _check_modelled(modelled: xr.Dataset) -> None:
-    for name in ("perturbed", "unperturbed"):
-        values = modelled[name].transpose("member", "obs").values
-        if values.shape[0] < 2 or not np.all(np.isfinite(values)):
-            bad = int(np.sum(~np.isfinite(values)))
-            raise DataError(
-                f"transport error: '{name}' has {values.shape[0]} members and {bad} values that are not "
-                "finite; expected at least 2 members, all finite"
-            )
+def _members(modelled: xr.Dataset, name: str) -> Floats:
+    """Return the modelled data of all members, (member, obs); refuse too few or not finite ones."""
+    values = modelled[name].transpose("member", "obs").values
+    if values.shape[0] < 2 or not np.all(np.isfinite(values)):
+        bad = int(np.sum(~np.isfinite(values)))
+        raise DataError(
+            f"transport error: '{name}' has {values.shape[0]} members and {bad} values that are not finite; "
+            "expected at least 2 members, all finite"
+        )
+    return values
 
 
 def _seconds(met: xr.Dataset) -> Floats:

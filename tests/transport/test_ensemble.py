@@ -28,6 +28,9 @@ from transport.ensemble import (
 )
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.meteorology.balance import mass_balance
+from transport.meteorology.cfmet import CFReader
+from transport.meteorology.cube import read_met
+from transport.meteorology.era5 import era5_pressure_levels
 
 SETTINGS = FootprintSettings()
 NO_HEIGHT = MixingHeightError(0.0, 100e3, 3600.0)
@@ -115,6 +118,16 @@ def test_perturbed_winds_conserve_mass_as_well_as_those_they_come_from(make_met)
     assert unbalanced["residual"] > 1e3 * after["residual"]
 
 
+@pytest.mark.realdata
+def test_real_met_keeps_its_mass_balance(data_dir):
+    files = sorted((data_dir / "met" / "era5_utm32").glob("*.nc"))
+    met = read_met(CFReader(era5_pressure_levels(roughness=0.3, cut_margin=True)), files)
+    cube = perturb(met, ensemble(WindError(1.0, 100e3, 10800.0, 1000.0)), 0)
+    before, after, unbalanced = (mass_balance(m)["residual"] for m in (met, cube, cube.assign(w=met.w)))
+    assert after == pytest.approx(before, rel=1e-3)
+    assert unbalanced > 30 * before
+
+
 def test_members_are_the_same_bits_each_time_and_differ_from_each_other(make_met):
     met = make_met(2)
     settings = ensemble(WindError(1.0, 100e3, 7200.0, 1000.0), MixingHeightError(0.3, 100e3, 7200.0))
@@ -164,7 +177,7 @@ def strip_runs(make_met, make_points, wind, members, particles=3000):
 
 
 def test_a_uniform_wind_error_changes_what_a_strip_gives_by_its_reciprocal(make_met, make_points):
-    # Residence near the ground does not depend on a uniform wind, only where it lies. In mixed air each second
+    # Residence near the ground does not depend on a uniform wind, only where it lies. In mixed air a second
     # adds M_air / (rho h) per flux, and air crosses a strip of width W in W / u seconds: y is as 1 / u, to
     # first order dy/y = -du/u. (A point release does not serve: its footprint per second falls with age.)
     met, settings, modelled = strip_runs(make_met, make_points, EVERYWHERE, members=8)
@@ -226,7 +239,7 @@ def test_transport_error_is_the_spread_without_its_monte_carlo_part():
 
 def test_shared_columns_are_the_sample_covariance():
     modelled = made_up()
-    columns = shared_columns(modelled)
+    columns = shared_columns(modelled.transpose("obs", "member"))
     expected = np.cov(modelled.perturbed.values.T)
     assert np.max(np.abs(columns @ columns.T - expected)) < 1e-12 * expected.max()
 
