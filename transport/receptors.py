@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import xarray as xr
 
 from metroflux import schema
@@ -105,7 +106,7 @@ def _points(
     if not column.any():
         return heights, weights
     top = float(met.level[-1]) if settings.column_top is None else settings.column_top
-    hour = met.indexes["time"].get_indexer(end, method="nearest")
+    hour = met.indexes["time"].get_indexer(pd.Index(end), method="nearest")
     for i in np.unique(hour[column]):
         p = met.p.isel(time=i).load()  # of a stored cube, one time is read, once
         for n in np.flatnonzero(column & (hour == i)):
