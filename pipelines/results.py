@@ -61,7 +61,7 @@ def _observed(job: Job) -> Times:
 def _regions(job: Job) -> xr.Dataset:
     outlines = cast(dict[str, Any], job.inputs["outlines"])
     if "grid" not in job.inputs:
-        return regional_regions(job.dataset("posterior"))
+        return regional_regions(job.dataset("posterior"), config_of(job).products.groups)
     grid = Grid.from_dataset(job.dataset("grid"))
     return region_weights(grid, outlines["geojson"], outlines["name"]) if outlines else _domain(grid)
 

@@ -170,6 +170,9 @@ class Products(Section):
 
     title: Text = Field(default="", description="title of report and page; empty: made from the run's name")
     place: Text | None = Field(default=None, description="place that the page's first sentence names")
+    groups: dict[Text, tuple[Text, ...]] = Field(
+        default={}, description="further totals where only regions are known: name -> its regions"
+    )
     periods: tuple[Literal["run", "day", "month", "step"], ...] = Field(
         default=("run",), min_length=1, description="periods of the totals; 'step' is every flux interval"
     )

@@ -116,7 +116,7 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
     )
     return (
         Stage("totals", results.total, ("totals", "regions"), ("solution", "posterior", "outlines", *areas),
-              ("run", "products.periods")),
+              ("run", "products.periods", "products.groups")),
         Stage("gate", results.judge_run, ("reasons",), ("diagnostics", *seen), ("gate",)),
         Stage("summary", results.summarise, ("summary",), ("totals", "regions", "diagnostics", *true),
               ("run",)),

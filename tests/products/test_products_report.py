@@ -50,7 +50,7 @@ def test_the_report_sets_the_weather_against_the_lidar_only_where_there_is_one(c
         {"site": "L2", "count": 0, "bias_m": np.nan, "sd_m": np.nan, "lidar_sd_m": np.nan},
     ])  # fmt: skip
     parts = (city.diagnostics, city.posterior, totals_of(city))
-    assert "L1 90 -35 71 60" in body(render(*parts, context(lidar=lidar)))
+    assert "L1 90 −35 71 60" in body(render(*parts, context(lidar=lidar)))
     assert "L2" not in body(render(*parts, context(lidar=lidar)))
     assert "Doppler" not in body(render(*parts, context()))
 
