@@ -1,20 +1,20 @@
 """Release 1 of Ginninderra (2015), methane at 5.8 g/min: python -m benchmarks.ginninderra DATA [IMAGE].
 
-DATA is the folder with release_1.csv (Geoscience Australia, doi 10.26186/5cb7f14abd710). Backward particles from
-each point sensor give the concentration per rate of the source. The rules, written before scoring:
+DATA is the folder with release_1.csv (Geoscience Australia, doi 10.26186/5cb7f14abd710). Backward particles
+from each point sensor give the concentration per rate of the source. The rules, written before scoring:
 
-- Point sensors. A time counts if u* >= 0.15 m/s and |L| >= 10 m (Flesch et al. 2005, who drop the rest for any
-  model of the surface layer). "On" is a stated rate within 0.05 of 5.8 g/min, "off" is 0; ramps and other rates
-  do not count.
-- The file gives neither u* nor the height of its wind: u* follows from the wind, L and z0 = 0.03 m (open grass,
-  Wieringa 1992) with the wind at 2.3 m, the height of the sonic anemometer of EC.A, nearest the source. Mixing
-  height: 1000 m if unstable, 0.4 sqrt(u* L / f) if stable. Source at 0.3 m (Cartwright et al. 2019).
+- Point sensors. A time counts if u* >= 0.15 m/s and |L| >= 10 m (Flesch et al. 2005, who drop the rest for
+  any model of the surface layer). "On": stated rate within 0.05 of 5.8 g/min; "off": 0; no others count.
+- The file gives neither u* nor the height of its wind: u* follows from the wind, L and z0 = 0.03 m (open
+  grass, Wieringa 1992) with the wind at 2.3 m, the height of EC.A, nearest the source. Mixing height: 1000 m
+  if unstable, 0.4 sqrt(u* L / f) if stable. Source at 0.3 m (Cartwright et al. 2019).
 - A sensor is downwind within 45 degrees of the plume's axis and upwind beyond 90. Each has a constant offset,
-  fitted to upwind sensors only (on or off), beside one background for each time. The enhancement of a downwind
-  sensor is what it shows above the mean of the upwind ones at that time, offsets removed.
-- Error model of the regression through the origin: variance in proportion to the prediction, so the best rate is
-  sum of enhancements over sum of predictions: a plume beside its predicted place, but in the sector, is counted.
-  Errors of one day are taken as wholly dependent: days are drawn anew, offsets included, 4000 times.
+  fitted to upwind sensors only (on or off), beside one background for each time. The enhancement of a
+  downwind sensor is what it shows above the mean of the upwind ones at that time, offsets removed.
+- Error model of the regression through the origin: variance in proportion to the prediction, so the best rate
+  is the sum of enhancements over the sum of predictions: a plume beside its predicted place, but in the
+  sector, is counted. Errors of one day are taken as wholly dependent: days are drawn anew, offsets included,
+  4000 times.
 """
 
 import sys
@@ -177,23 +177,37 @@ def rate(days: Sums, drawn: NDArray[np.int64]) -> float:
     return float((total.level - total.slope @ offsets(total)) / total.predicted)
 
 
-def estimate(rows: pd.DataFrame, on: bool) -> tuple[float, float, float]:
-    """Return the rate (g/min) and the ends of its 95 % interval, days drawn anew."""
-    days = sums(rows, on)
-    count, rng = days.predicted.size, np.random.default_rng(SEED)
-    drawn = [rate(days, rng.integers(0, count, count)) for _ in range(DRAWS)]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return rate(days, np.arange(count)), float(low), float(high)
+class Estimate(NamedTuple):
+    """Rates (g/min), each as best value, low and high end of its 95 % interval.
+
+    on, off : while the source was on, and the same computed while it was off
+    contrast : on - off
+    """
+
+    on: tuple[float, float, float]
+    off: tuple[float, float, float]
+    contrast: tuple[float, float, float]
+
+
+def estimate(rows: pd.DataFrame) -> Estimate:
+    """Return the rates and their intervals, days drawn anew."""
+    parts = [sums(rows, on) for on in (True, False)]
+    count, rng = rows.day.nunique(), np.random.default_rng(SEED)
+    draws = [np.arange(count), *(rng.integers(0, count, count) for _ in range(DRAWS))]
+    on, off = (np.array([rate(days, drawn) for drawn in draws]) for days in parts)
+    return Estimate(*(_interval(rates) for rates in (on, off, on - off)))
+
+
+def _interval(rates: Floats) -> tuple[float, float, float]:
+    low, high = np.percentile(rates[1:], [2.5, 97.5])
+    return float(rates[0]), float(low), float(high)
 
 
 def with_enhancements(rows: pd.DataFrame) -> pd.DataFrame:
     """Return the predicted rows with their enhancement over upwind sensors, ppm."""
-    found = dict(
-        zip(
-            sorted(rows.inst_name.unique()), offsets(Sums(*(p.sum(0) for p in sums(rows, True)))), strict=True
-        )
-    )
-    plain = rows.assign(plain=rows.Concentration - rows.inst_name.map(found))
+    fitted = offsets(Sums(*(part.sum(axis=0) for part in sums(rows, True))))
+    own = dict(zip(sorted(rows.inst_name.unique()), fitted, strict=True))
+    plain = rows.assign(plain=rows.Concentration - rows.inst_name.map(own))
     below = plain[plain.angle > UPWIND].groupby("Time").plain.mean()
     seen = plain[plain.predicted.notna()]
     return seen.assign(enhancement=seen.plain - seen.Time.map(below))
@@ -204,6 +218,82 @@ def run(folder: Path, site: Site) -> pd.DataFrame:
     return with_predictions(read(folder / "release_1.csv", site), site)
 
 
+def sites() -> dict[str, Site]:
+    """Return the assumptions about the site: the one of the rules, then others for comparison."""
+    return {
+        "as in the rules: z0 0.03 m, wind at 2.3 m": Site(),
+        "z0 0.01 m": Site(z0=0.01),
+        "z0 0.06 m": Site(z0=0.06),
+        "wind at 4.7 m": Site(wind_height=4.7),
+        "wind at 10 m": Site(wind_height=10.0),
+    }
+
+
+def rate_line(name: str, found: Estimate) -> str:
+    """Return a row of the table of rates."""
+    cells = [f"{best:.1f} ({low:.1f} to {high:.1f})" for best, low, high in found]
+    return "| " + " | ".join([name, *cells]) + " |"
+
+
+def sensor_table(seen: pd.DataFrame) -> str:
+    """Return mean enhancements (ppm) of each sensor while it was downwind as a Markdown table."""
+    lines = [
+        "| sensor | rows on | measured, ppm | 5.8 g/min predicts | rows off | measured, ppm |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, rows in seen.groupby("inst_name"):
+        on, off = rows[rows.on], rows[~rows.on]
+        still = f"{off.enhancement.mean():+.3f}" if len(off) else ""
+        shown = (
+            len(on),
+            f"{on.enhancement.mean():+.3f}",
+            f"{RATE * on.predicted.mean():.3f}",
+            len(off),
+            still,
+        )
+        lines.append("| " + " | ".join(map(str, (name, *shown))) + " |")
+    return "\n".join(lines)
+
+
+def draw(seen: pd.DataFrame, found: Estimate, path: Path) -> None:
+    """Draw mean enhancements against predictions in ten classes of equal size, on and off."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6.4, 4.8), layout="constrained")
+    for on, colour, word in ((True, "#b2182b", "source on"), (False, "#2166ac", "source off")):
+        rows = seen[seen.on == on]
+        classes = pd.qcut(rows.predicted.rank(method="first"), 10, labels=False)
+        mean = rows.groupby(classes)[["predicted", "enhancement"]].mean()
+        spread = rows.groupby(classes).enhancement.sem()
+        axes.errorbar(mean.predicted * RATE, mean.enhancement, 2 * spread, fmt="o", color=colour, label=word)
+    end = np.array([0.0, float(axes.get_xlim()[1])])
+    axes.plot(end, end, "-", color="0.4", label=f"{RATE} g/min")
+    axes.fill_between(end, end * found.on[1] / RATE, end * found.on[2] / RATE, color="#b2182b", alpha=0.15,
+                      label=f"estimate {found.on[0]:.1f} g/min, 95 %")  # fmt: skip
+    axes.axhline(0.0, color="0.7", linewidth=0.8)
+    axes.set(xlabel="predicted for 5.8 g/min, ppm", ylabel="measured above upwind sensors, ppm",
+             title="Ginninderra release 1: methane at downwind sensors")  # fmt: skip
+    axes.legend(fontsize="small")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def main(folder: Path, image: Path | None) -> None:
+    """Print the tables, and draw."""
+    print("| assumption | rate, g/min (95 %) | same while off | on - off |\n|---|---|---|---|")
+    results = {name: run(folder, site) for name, site in sites().items()}
+    for name, rows in results.items():
+        print(rate_line(name, estimate(rows)))
+    first = next(iter(results.values()))
+    seen = with_enhancements(first)
+    print("\n" + sensor_table(seen))
+    if image is not None:
+        draw(seen, estimate(first), image)
+
+
 if __name__ == "__main__":
-    found = run(Path(sys.argv[1]), Site())
-    print(len(found), found.predicted.notna().sum())
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
