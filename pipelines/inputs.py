@@ -25,13 +25,12 @@ from pipelines import sections, sources
 from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.fields import to_numpy
-from pipelines.met import levels_of, reader_of, target_of
+from pipelines.met import MetFromFiles, levels_of, reader_of, target_of
 from priors.build import Inventory
 from priors.cf import CFMapping, read_cf
 from priors.errors import with_sd
 from priors.openmethane import read_openmethane
 from priors.regional import RegionalMapping, read_regional
-from transport.meteorology.cube import read_met as read_cube
 
 Outputs = Mapping[str, object]
 
@@ -266,7 +265,7 @@ def read_met(job: Job) -> Outputs:
     met = config_of(job).met
     assert met is not None  # noqa: S101 - this stage is only in the plan of files
     target = target_of(met, Grid.from_dataset(job.dataset("grid")).crs)
-    return {"met": read_cube(reader_of(met), met.files, levels_of(met), target)}
+    return {"met": MetFromFiles(reader_of(met), met.files, levels_of(met), target)}
 
 
 def compare_weather(job: Job) -> Outputs:

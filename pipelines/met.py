@@ -1,14 +1,53 @@
-"""The met reader that a section of the configuration describes."""
+"""The met reader that a section of the configuration describes, and its cube as the result of a stage."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
 from pyproj import CRS
 
+from metroflux.errors import ArchiveError
+from pipelines.store import Codec
 from pipelines.weather import ARLMet, CFMetSection, ERA5Met, GridFiles, MetFiles, WRFMet
-from transport.met import DEFAULT_LEVELS
+from transport.met import DEFAULT_LEVELS, open_met
 from transport.meteorology.arl import arl
 from transport.meteorology.cfmet import CFMet, CFReader
 from transport.meteorology.cube import MetReader, Target
 from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
+from transport.meteorology.store import build_met
 from transport.meteorology.wrf import WRFReader
+
+
+@dataclass(frozen=True)
+class MetFromFiles:
+    """A met cube to be made, as `transport.meteorology.store.build_met` takes it.
+
+    Kept, it is a zarr store per day, written time by time. Read back, it is a dataset whose values are read
+    when they are needed, where they are needed: a worker opens the same folder and reads its hours only.
+    """
+
+    reader: MetReader
+    files: Sequence[Path]
+    levels: tuple[float, ...]
+    target: Target
+
+
+def _build(value: Any, path: Path) -> None:
+    path.mkdir()
+    build_met(value.reader, value.files, path, value.levels, value.target)
+
+
+def _open(path: Path) -> xr.Dataset:
+    cubes = [part for part in path.iterdir() if part.is_dir()]
+    if len(cubes) != 1:
+        raise ArchiveError(f"{path}: {len(cubes)} met cubes; expected one")
+    return open_met(cubes[0])
+
+
+MET_CUBE = Codec(".cube", lambda value: isinstance(value, MetFromFiles), _build, _open)
+"""How the met of a run is kept."""
 
 
 def reader_of(met: WRFMet | ERA5Met | ARLMet | CFMetSection) -> MetReader:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import xarray as xr
 
 from metroflux import schema
@@ -105,12 +106,15 @@ def _points(
     if not column.any():
         return heights, weights
     top = float(met.level[-1]) if settings.column_top is None else settings.column_top
-    for n in np.flatnonzero(column):
-        share = observations.pressure_weight.values[n]
-        height = layer_heights(share, *_pressure(met, float(x[n]), float(y[n]), end[n]))
-        weight = share * observations.averaging_kernel.values[n]
-        keep = (height <= top) & np.isfinite(weight) & (weight != 0)
-        heights[n, keep], weights[n, keep] = height[keep], weight[keep]
+    hour = met.indexes["time"].get_indexer(pd.Index(end), method="nearest")
+    for i in np.unique(hour[column]):
+        p = met.p.isel(time=i).load()  # of a stored cube, one time is read, once
+        for n in np.flatnonzero(column & (hour == i)):
+            share = observations.pressure_weight.values[n]
+            height = layer_heights(share, *_pressure(p, float(x[n]), float(y[n])))
+            weight = share * observations.averaging_kernel.values[n]
+            keep = (height <= top) & np.isfinite(weight) & (weight != 0)
+            heights[n, keep], weights[n, keep] = height[keep], weight[keep]
     return heights, weights
 
 
@@ -145,10 +149,10 @@ def layer_heights(share: Floats, pressure: Floats, height: Floats) -> Floats:
     return np.where(inside & np.isfinite(share), found, np.inf)
 
 
-def _pressure(met: xr.Dataset, x: float, y: float, time: np.datetime64) -> tuple[Floats, Floats]:
+def _pressure(p: xr.DataArray, x: float, y: float) -> tuple[Floats, Floats]:
     """Return the pressure profile (Pa) from the ground up at the nearest met point, and its heights."""
-    profile = met.p.sel(time=time, y=y, x=x, method="nearest").values.astype(np.float64)
-    height = met.level.values.astype(np.float64)
+    profile = p.sel(y=y, x=x, method="nearest").values.astype(np.float64)
+    height = p.level.values.astype(np.float64)
     # hydrostatic to the ground: ln p is straight over the lowest metres
     slope = (np.log(profile[1]) - np.log(profile[0])) / (height[1] - height[0])
     surface = np.exp(np.log(profile[0]) - slope * height[0])
