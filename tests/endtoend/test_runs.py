@@ -15,6 +15,7 @@ import pytest
 import xarray as xr
 import yaml
 from chrome import Chrome
+from distributed import LocalCluster
 
 from metroflux.constants import MOLAR_MASS, SECONDS_PER_YEAR
 from metroflux.grid import Grid
@@ -135,7 +136,7 @@ def test_demo_finds_the_plant_that_the_inventory_forgot(demo):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_same_bits_again_with_four_workers_and_after_kill_and_resume(small, tmp_path):
+def test_same_bits_again_with_four_workers_on_a_cluster_and_after_kill_and_resume(small, tmp_path):
     first = run(small, tmp_path / "first", "--workers", "1")
     assert first.code == 0, first.text
     bits = posterior_bits(first.folder)
@@ -144,6 +145,10 @@ def test_same_bits_again_with_four_workers_and_after_kill_and_resume(small, tmp_
     four = run(small, tmp_path / "four", "--workers", "4")
     assert four.code == 0, four.text
     assert posterior_bits(four.folder) == bits
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster:
+        there = run(small, tmp_path / "there", "--scheduler", cluster.scheduler_address)
+    assert there.code == 0, there.text
+    assert posterior_bits(there.folder) == bits
     killed = tmp_path / "killed"
     kept = kill_amid_footprints(small, killed)
     assert not (killed / "posterior.nc").exists()
