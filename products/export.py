@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from metroflux import schema
+from metroflux.datasets import Variable
 from metroflux.errors import SchemaError
 
 _SUMMARY = {
@@ -135,7 +136,7 @@ def _encoding(ds: xr.Dataset, name: str) -> dict[str, dict[str, Any]]:
     return {str(n): _variable_encoding(ds[n], schema.SCHEMAS[name].get(str(n))) for n in ds.variables}
 
 
-def _variable_encoding(found: xr.DataArray, want: schema.Variable | None) -> dict[str, Any]:
+def _variable_encoding(found: xr.DataArray, want: Variable | None) -> dict[str, Any]:
     encoding: dict[str, Any] = {}
     if found.dtype.kind == "M":
         encoding |= {"units": _EPOCH, "calendar": "standard", "dtype": "float64", "_FillValue": None}

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from metroflux.datasets import SCHEMAS, SPACE, Variable
 from metroflux.errors import DataError, SchemaError
-from metroflux.schema import SCHEMAS, SPACE, Variable, check
+from metroflux.schema import check
 
 SIZES = {"y": 3, "x": 4, "region": 5, "bounds": 2, "random": 0, "shared": 0, "nonzero": 0, "parameter": 0}
 

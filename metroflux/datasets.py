@@ -1,0 +1,240 @@
+"""Every dataset that passes between stages, as data: variables, dims, units, types; see docs/data-model.md.
+
+Dims of a variable may contain SPACE, which stands for ("y", "x") on a grid or ("region",) where an
+external response matrix knows regions only; in "regions" of such a space it is ("source_region",), because a
+dataset cannot have "region" twice.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+SPACE = "space"
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable or coordinate of a dataset.
+
+    dims : in this order; may contain SPACE
+    units : exact `units` attribute; None for labels, times and flags, which carry none
+    kind : numpy kind, one of f (float), i (integer), U (text), M (time), b (truth)
+    missing : whether NaN is allowed (it then means: missing, see the flag or the documentation)
+    optional : whether the variable may be absent
+    bits : width of a float
+    """
+
+    dims: tuple[str, ...]
+    units: str | None = None
+    kind: str = "f"
+    missing: bool = False
+    optional: bool = False
+    bits: int = 64
+
+
+_V = Variable
+_MOLE = "mol mol-1"
+_FLUX = "mol m-2 s-1"
+_RATE = "kg s-1"
+_STATE = ("sector", "flux_time", SPACE)
+_CUBE = ("time", "level", "y", "x")
+_SURFACE = ("time", "y", "x")
+_TOTAL = ("region", "sector", "period")
+
+_FLUX_TIME = {
+    "flux_time": _V(("flux_time",), kind="M"),
+    "flux_time_bounds": _V(("flux_time", "bounds"), kind="M"),
+}
+_COMPONENTS = {
+    "random": _V(("random",), kind="U"),
+    "shared": _V(("shared",), kind="U"),
+    "shared_cause": _V(("shared",), kind="U"),
+    "shared_traceable_to": _V(("shared",), kind="U"),
+    "random_sd": _V(("obs", "random"), _MOLE),
+    "shared_column": _V(("obs", "shared"), _MOLE),
+}
+
+SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
+    "observations": {
+        "datum_id": _V(("obs",), kind="U"),
+        "time": _V(("obs",), kind="M"),
+        "time_bounds": _V(("obs", "bounds"), kind="M"),
+        "site": _V(("obs",), kind="U"),
+        "species": _V(("obs",), kind="U"),
+        "inlet": _V(("obs",), "m", missing=True),
+        "latitude": _V(("obs",), "degrees_north"),
+        "longitude": _V(("obs",), "degrees_east"),
+        "mole_fraction": _V(("obs",), _MOLE, missing=True),
+        "flag": _V(("obs",), kind="i"),
+        "n_samples": _V(("obs",), kind="i"),
+        "averaging_kernel": _V(("obs", "layer"), "1", missing=True, optional=True),
+        "pressure_weight": _V(("obs", "layer"), "1", missing=True, optional=True),
+    } | _COMPONENTS,
+    "background": {
+        "datum_id": _V(("obs",), kind="U"),
+        "background": _V(("obs",), _MOLE),
+    } | _COMPONENTS,
+    "background_field": {
+        "time": _V(("time",), kind="M"),
+        "height": _V(("height",), "m"),
+        "y": _V(("y",), "m"),
+        "x": _V(("x",), "m"),
+        "mole_fraction": _V(("time", "height", "y", "x"), _MOLE),
+    },
+    "profiles": {
+        "site": _V(("site",), kind="U"),
+        "time": _V(("time",), kind="M"),
+        "height": _V(("height",), "m"),
+        "latitude": _V(("site",), "degrees_north"),
+        "longitude": _V(("site",), "degrees_east"),
+        "u": _V(("site", "time", "height"), "m s-1", missing=True),
+        "v": _V(("site", "time", "height"), "m s-1", missing=True),
+        "wind_sd": _V(("site", "time", "height"), "m s-1", missing=True),
+        "mixing_height": _V(("site", "time"), "m", missing=True),
+        "mixing_height_sd": _V(("site", "time"), "m", missing=True),
+    },
+    "receptors": {
+        "receptor": _V(("receptor",), kind="U"),
+        "datum_id": _V(("receptor",), kind="U"),
+        "time": _V(("receptor",), kind="M"),
+        "x": _V(("receptor", "point"), "m", missing=True),
+        "y": _V(("receptor", "point"), "m", missing=True),
+        "height": _V(("receptor", "point"), "m", missing=True),
+        "weight": _V(("receptor", "point"), "1"),
+        "duration": _V(("receptor",), "s"),
+        "hours": _V(("receptor",), "h"),
+        "particles": _V(("receptor",), kind="i"),
+        "seed": _V(("receptor",), kind="i"),
+    },
+    "met": {
+        "time": _V(("time",), kind="M"),
+        "level": _V(("level",), "m"),
+        "y": _V(("y",), "m"),
+        "x": _V(("x",), "m"),
+        "spatial_ref": _V((), kind="i"),
+        "terrain": _V(("y", "x"), "m", bits=32),
+        "u": _V(_CUBE, "m s-1", bits=32),
+        "v": _V(_CUBE, "m s-1", bits=32),
+        "w": _V(_CUBE, "m s-1", bits=32),
+        "rho": _V(_CUBE, "kg m-3", bits=32),
+        "t": _V(_CUBE, "K", bits=32),
+        "q": _V(_CUBE, "kg kg-1", bits=32),
+        "p": _V(_CUBE, "Pa", bits=32),
+        "mixing_height": _V(_SURFACE, "m", bits=32),
+        "ustar": _V(_SURFACE, "m s-1", bits=32),
+        "inverse_obukhov": _V(_SURFACE, "m-1", bits=32),
+        "z0": _V(_SURFACE, "m", bits=32),
+        "sensible_heat_flux": _V(_SURFACE, "W m-2", bits=32),
+    },
+    "footprints": {
+        "receptor": _V(("receptor",), kind="U"),
+        "datum_id": _V(("receptor",), kind="U"),
+        "time": _V(("receptor",), kind="M"),
+        "lag": _V(("lag",), "h", kind="i"),
+        "edge": _V(("edge",), kind="U"),
+        "y": _V(("y",), "m"),
+        "x": _V(("x",), "m"),
+        "spatial_ref": _V((), kind="i"),
+        "foot": _V(("receptor", "lag", "y", "x"), "m2 s mol-1", bits=32),
+        "outside": _V(("receptor", "edge"), "1", missing=True),
+        "foot_sum_sd": _V(("receptor",), "m2 s mol-1", missing=True),
+        "lag_bounds": _V(("lag", "bounds"), optional=True),
+        "reason": _V(("receptor",), kind="U"),
+        "end_x": _V(("receptor", "particle"), "m", missing=True, bits=32),
+        "end_y": _V(("receptor", "particle"), "m", missing=True, bits=32),
+        "end_height": _V(("receptor", "particle"), "m", missing=True, bits=32),
+        "end_hours": _V(("receptor", "particle"), "h", missing=True, bits=32),
+    },
+    "footprints_lonlat": {
+        "receptor": _V(("receptor",), kind="U"),
+        "datum_id": _V(("receptor",), kind="U"),
+        "time": _V(("receptor",), kind="M"),
+        "duration": _V(("receptor",), "s"),
+        "release_latitude": _V(("receptor",), "degrees_north", missing=True),
+        "release_longitude": _V(("receptor",), "degrees_east", missing=True),
+        "release_height": _V(("receptor",), "m", missing=True),
+        "lag": _V(("lag",), "h", kind="i"),
+        "lag_bounds": _V(("lag", "bounds")),
+        "edge": _V(("edge",), kind="U"),
+        "lat": _V(("lat",), "degrees_north"),
+        "lon": _V(("lon",), "degrees_east"),
+        "lat_bounds": _V(("lat", "bounds")),
+        "lon_bounds": _V(("lon", "bounds")),
+        "foot": _V(("receptor", "lag", "lat", "lon"), "m2 s mol-1", bits=32),
+        "outside": _V(("receptor", "edge"), "1", missing=True),
+        "off_grid": _V(("receptor",), "m2 s mol-1", missing=True),
+        "reason": _V(("receptor",), kind="U"),
+    },
+    "prior": _FLUX_TIME | {
+        "sector": _V(("sector",), kind="U"),
+        "cell_area": _V((SPACE,), "m2"),
+        "flux": _V(_STATE, _FLUX),
+        "flux_sd": _V(_STATE, _FLUX),
+    },
+    "jacobian": _FLUX_TIME | {
+        "datum_id": _V(("obs",), kind="U"),
+        "row_start": _V(("obs_edge",), kind="i"),
+        "column": _V(("nonzero",), kind="i"),
+        "sensitivity": _V(("nonzero",), "m2 s mol-1"),
+        "cell_area": _V((SPACE,), "m2"),
+    },
+    "posterior": _FLUX_TIME | {
+        "sector": _V(("sector",), kind="U"),
+        "cell_area": _V((SPACE,), "m2"),
+        "flux": _V(_STATE, _FLUX),
+        "flux_sd": _V(_STATE, _FLUX),
+        "prior_flux": _V(_STATE, _FLUX),
+        "prior_flux_sd": _V(_STATE, _FLUX),
+        "uncertainty_reduction": _V(_STATE, "1"),
+        "averaging_kernel_diagonal": _V(_STATE, "1"),
+        "parameter": _V(("parameter",), kind="U"),
+        "parameter_mean": _V(("parameter",), _MOLE),
+        "parameter_sd": _V(("parameter",), _MOLE),
+        "prior_parameter_sd": _V(("parameter",), _MOLE),
+    },
+    "diagnostics": {
+        "datum_id": _V(("obs",), kind="U"),
+        "time": _V(("obs",), kind="M"),
+        "site": _V(("obs",), kind="U"),
+        "mole_fraction": _V(("obs",), _MOLE),
+        "background": _V(("obs",), _MOLE),
+        "prior_mole_fraction": _V(("obs",), _MOLE),
+        "posterior_mole_fraction": _V(("obs",), _MOLE),
+        "innovation": _V(("obs",), _MOLE),
+        "innovation_sd": _V(("obs",), _MOLE),
+        "observation_sd": _V(("obs",), _MOLE),
+        "loo_residual": _V(("obs",), _MOLE),
+        "loo_sd": _V(("obs",), _MOLE),
+        "site_name": _V(("site_name",), kind="U"),
+        "site_count": _V(("site_name",), kind="i"),
+        "site_chi2": _V(("site_name",), "1"),
+        "site_prior_rmse": _V(("site_name",), _MOLE),
+        "site_posterior_rmse": _V(("site_name",), _MOLE),
+        "site_withheld_rmse": _V(("site_name",), _MOLE),
+        "site_withheld_chi2": _V(("site_name",), "1"),
+        "chi2": _V((), "1"),
+        "chi2_per_observation": _V((), "1"),
+        "dofs": _V((), "1"),
+        "log_evidence": _V((), "1"),
+        "condition_number": _V((), "1"),
+    },
+    "regions": {
+        "region": _V(("region",), kind="U"),
+        "weight": _V(("region", SPACE), "1"),
+    },
+    "totals": {
+        "region": _V(("region",), kind="U"),
+        "sector": _V(("sector",), kind="U"),
+        "period": _V(("period",), kind="U"),
+        "period_bounds": _V(("period", "bounds"), kind="M"),
+        "cause": _V(("cause",), kind="U"),
+        "prior": _V(_TOTAL, _RATE),
+        "prior_sd": _V(_TOTAL, _RATE),
+        "posterior": _V(_TOTAL, _RATE),
+        "posterior_sd": _V(_TOTAL, _RATE),
+        "change_sd": _V(_TOTAL, _RATE),
+        "budget": _V((*_TOTAL, "cause"), "kg2 s-2"),
+        "posterior_covariance": _V(("period", "sector", "region", "region_2"), "kg2 s-2"),
+    },
+})  # fmt: skip
+"""Every dataset that passes between stages; see docs/data-model.md for their meaning."""
