@@ -35,8 +35,12 @@ def judge(diagnostics: xr.Dataset, footprints: xr.Dataset | None, limits: Gate) 
 
 
 def _outside(footprints: xr.Dataset, limits: Gate) -> list[str]:
-    share = float(footprints.outside.sel(edge=list(SIDES)).sum("edge").mean())
+    lost = footprints.outside.sel(edge=list(SIDES)).sum("edge", skipna=False).values
+    if np.isnan(lost).any():
+        count = int(np.isnan(lost).sum())
+        return [f"loss over the sides of the met domain is unknown for {count} of {lost.size} footprints"]
+    share = float(lost.mean())
     if share <= limits.outside_max:
         return []
-    lost = f"{share:.0%} of particles left by the sides of the met domain"
-    return [f"{lost}; expected at most {limits.outside_max:.0%}"]
+    said = f"{share:.0%} of particles left by the sides of the met domain"
+    return [f"{said}; expected at most {limits.outside_max:.0%}"]

@@ -43,3 +43,11 @@ def test_what_is_outside_its_limits_is_said_with_number_and_limit(found, lost, t
 
 def test_without_footprints_their_loss_is_not_judged():
     assert judge(diagnostics(), None, Gate(outside_max=0.0)) == []
+
+
+def test_an_unknown_loss_over_the_sides_is_held_and_not_taken_for_none():
+    found = footprints(0.2, 0.0)
+    found["outside"][1, 0] = float("nan")
+    assert judge(diagnostics(), found, Gate(outside_max=1.0)) == [
+        "loss over the sides of the met domain is unknown for 1 of 3 footprints"
+    ]
