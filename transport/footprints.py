@@ -24,30 +24,31 @@ class FootprintSettings:
 
     estimator : "growing" layer, or "half" the mixing height as STILT does (Lin et al. 2003)
     batch : receptors marched together; changes memory and speed, never a bit of the result
-    early_step, late_step : time step over the Lagrangian time scale, before and after `change_hours` of age
+    early_step, late_step : time step, about, over the Lagrangian time scale: of young particles, and at most
+    step_growth : time step over a particle's age up to which it grows from early to late
     """
 
     estimator: Literal["growing", "half"] = "growing"
     batch: int = 32
     early_step: float = 0.1
-    late_step: float = 0.2
-    change_hours: float = 2.0
+    late_step: float = 1.0
+    step_growth: float = 0.1
 
     def __post_init__(self) -> None:
         if self.estimator not in ("growing", "half"):
             raise ConfigError(f"footprints: estimator '{self.estimator}'; expected 'growing' or 'half'")
         if self.batch < 1:
             raise ConfigError(f"footprints: batch = {self.batch}; expected at least 1")
-        if not (0 < self.early_step <= 0.5 and 0 < self.late_step <= 0.5 and self.change_hours >= 0):
+        if not (0 < self.early_step <= self.late_step <= 1 and 0 <= self.step_growth <= 0.2):
             raise ConfigError(
-                f"footprints: steps {self.early_step}, {self.late_step} after {self.change_hours} h; "
-                "expected 0 < step <= 0.5 Lagrangian time scales, hours >= 0"
+                f"footprints: steps {self.early_step} to {self.late_step}, growth {self.step_growth}; "
+                "expected 0 < early <= late <= 1 Lagrangian time scale, growth 0 to 0.2"
             )
 
     def rules(self) -> Rules:
         """Return the settings as the kernel takes them."""
         half = int(self.estimator == "half")
-        return Rules(self.early_step, self.late_step, 3600.0 * self.change_hours, half)
+        return Rules(self.early_step, self.late_step, self.step_growth, half)
 
 
 @dataclass(frozen=True)

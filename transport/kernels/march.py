@@ -82,10 +82,10 @@ def _march(sources: int) -> March:
     def march(particles: Particles, fields: Fields, window: Window, target: Target, rules: Rules) -> int:
         """Move all living particles to the end of the window; return the number of steps made.
 
-        Midpoint step in the normalised velocity psi = w / sigma_w: Thomson 1987 in the form of
-        Wilson et al. 1983, density term of Stohl & Thomson 1999. Backward in time the mean wind is
-        reversed, the turbulence is not (Flesch et al. 1995). A lane takes the next particle when its
-        own has ended, so that particles with short steps do not hold up the others.
+        The normalised velocity psi = w / sigma_w follows Thomson 1987 in the form of Wilson et al. 1983,
+        with the density term of Stohl & Thomson 1999; how it is stepped stands in `block`. Backward in
+        time the mean wind is reversed, the turbulence is not (Flesch et al. 1995). A lane takes the next
+        particle when its own has ended, so that particles with short steps do not hold up the others.
         """
         _ = sources
         p = particles

@@ -77,12 +77,13 @@ class Target(NamedTuple):
 class Rules(NamedTuple):
     """Time step and footprint layer.
 
-    early, late : time step over Lagrangian time scale before and after `change`
-    change : s since release
+    early, late : turbulent displacement of a step over `turbulence.length_scale`, for young particles and at
+        most: about the time step over the Lagrangian time scale
+    growth : time step over a particle's age to which it may grow from `early`, not beyond `late`
     half_layer : 0 for the growing layer, 1 for half the mixing height (as STILT)
     """
 
     early: float
     late: float
-    change: float
+    growth: float
     half_layer: int

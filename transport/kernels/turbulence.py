@@ -26,6 +26,10 @@ _CBRT_12 = float(np.cbrt(12.0))
 _HALF_C0_PER_K = 0.5 * C0 / VON_KARMAN
 _PER_EDDY = 1.0 / 0.3  # the largest eddies are 0.3 h
 _PER_WIDTH = 0.5 / _ENTRAINMENT
+_NEAR_GROUND = 0.5  # sigma_w T over z (Wilson et al. 1981)
+_PER_OBUKHOV = 10.0  # z/L at which sigma_w T in stable air comes to its largest value, L over this
+_PER_MIXING_HEIGHT = 20.0  # 0.05 h: a step as long sees little of the change of sigma_w within the layer
+_FREE_LENGTH = _FREE_SIGMA_W * _FREE_TIME
 
 
 @inlined
@@ -59,6 +63,23 @@ def vertical(
     aloft, aloft_slope = _aloft(z * per_h)
     slope = (1.0 - aloft) * slope + aloft_slope * per_h * (_FREE_SIGMA_W - sigma)
     return (1.0 - aloft) * sigma + aloft * _FREE_SIGMA_W, slope, (1.0 - aloft) * time + aloft * _FREE_TIME
+
+
+@inlined
+def length_scale(z: float, inverse_obukhov: float, mixing_height: float) -> tuple[float, float]:
+    """Return a length (m) over which turbulence changes little at height z (m), and its gradient.
+
+    At most about sigma_w T: half the height near the ground, L/10 in stable air, a twentieth of the layer.
+    Smooth and short to compute, as a step is chosen by it before it is made.
+    """
+    per_h = 1.0 / mixing_height
+    height = _NEAR_GROUND * (z + _LOWEST)
+    per_most = _PER_OBUKHOV * max(inverse_obukhov, 0.0) + _PER_MIXING_HEIGHT * per_h
+    share = 1.0 / (1.0 + height * per_most)
+    length = height * share
+    aloft, aloft_slope = _aloft(z * per_h)
+    slope = (1.0 - aloft) * _NEAR_GROUND * share * share + aloft_slope * per_h * (_FREE_LENGTH - length)
+    return (1.0 - aloft) * length + aloft * _FREE_LENGTH, slope
 
 
 @inlined
