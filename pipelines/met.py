@@ -14,8 +14,9 @@ from pipelines.weather import ARLMet, CFMetSection, ERA5Met, GridFiles, MetFiles
 from transport.met import DEFAULT_LEVELS, open_met
 from transport.meteorology.arl import arl
 from transport.meteorology.cfmet import CFMet, CFReader
-from transport.meteorology.cube import MetReader, Target
+from transport.meteorology.cube import Target
 from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
+from transport.meteorology.reader import MetReader
 from transport.meteorology.store import build_met
 from transport.meteorology.wrf import WRFReader
 

@@ -14,8 +14,9 @@ from pipelines import stages
 from pipelines.met import MET_CUBE, MetFromFiles
 from pipelines.store import Store
 from transport.footprints import FootprintSettings, compute_footprints
-from transport.meteorology.cube import Frame, Hour, Target, read_met
-from transport.meteorology.modelstate import ModelState
+from transport.meteorology.columns import RawState
+from transport.meteorology.cube import Target, read_met
+from transport.meteorology.reader import Frame, Hour
 from transport.meteorology.wrf import WRFReader
 
 KEY = "k" * 64
@@ -39,14 +40,14 @@ class Steady:
         frames = [Frame(METRES, x, x, np.zeros((SIDE, SIDE)), "steady")]
         return frames, [Hour(START + k * np.timedelta64(1, "h"), ((paths[0], k),)) for k in range(self.hours)]
 
-    def state(self, frame, hour):
+    def state(self, frame, hour, wanted):
         z = np.array([5.0, 50.0, 400.0, 1500.0, 4000.0])[:, None, None] * np.ones((SIDE, SIDE))
         flat = np.ones((SIDE, SIDE))
-        return ModelState(
+        return RawState(
             u=3.0 + 0 * z, v=0 * z, w=0 * z, t=285.0 + 0 * z, q=0 * z, p=1e5 * np.exp(-z / 8000.0), height=z,
             ustar=0.3 * flat, z0=0.1 * flat, mixing_height=800.0 * flat,
-            sensible_heat_flux=50.0 * flat, latent_heat_flux=0.0 * flat,
-        ), {}  # fmt: skip
+            sensible=50.0 * flat, latent=0.0 * flat,
+        )  # fmt: skip
 
 
 def receptor(hour: int) -> xr.Dataset:

@@ -7,6 +7,9 @@ import xarray as xr
 from metroflux.errors import DataError
 from transport.kernels.field import stability
 from transport.meteorology.boundary import Bulk, mixing_height, psi_heat, psi_momentum, surface_layer
+from transport.meteorology.cfmet import reach
+from transport.meteorology.columns import hypsometric
+from transport.meteorology.interpolate import psi
 
 G, K = 9.80665, 0.4
 
@@ -115,3 +118,19 @@ def test_mixing_height_of_a_sounding_is_that_of_the_slow_twin_and_physical(data_
     assert neutral == pytest.approx(first_crossing(z, theta, u, v, ustar), abs=20.0)  # levels are 20 m apart
     # morning and evening, monsoon: shallow layers, deeper than where a parcel of the ground's air would stop
     assert z[np.argmax(theta > theta[0] + 0.2)] < neutral < heated < 1000.0
+
+
+def test_the_column_kernel_has_the_same_stability_correction():
+    s = np.linspace(-5.0, 2.0, 60)
+    np.testing.assert_allclose([psi(float(v)) for v in s], psi_momentum(s), rtol=1e-12, atol=1e-14)
+
+
+def test_levels_left_unread_lie_above_the_cube_even_in_the_coldest_air():
+    ground = np.array([[1.0e5, 6.0e4]])
+    p = np.linspace(0.99, 0.02, 50)[:, None, None] * ground
+    for top in (9_000.0, 15_000.0):
+        count = reach(p, ground, top)
+        height = hypsometric(p, np.full_like(p, 185.0), 0.0 * p, ground)
+        assert count < 50
+        assert np.all(height[count - 1] > top)
+    assert reach(p, ground, 40_000.0) == 50

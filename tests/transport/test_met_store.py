@@ -12,8 +12,9 @@ from pyproj import CRS
 from metroflux.errors import DataError
 from transport.met import open_met
 from transport.meteorology.balance import LIMIT, continuity, mass_balance
-from transport.meteorology.cube import Frame, Hour, MetReader, Target, read_met
-from transport.meteorology.modelstate import ModelState
+from transport.meteorology.columns import RawState
+from transport.meteorology.cube import Target, read_met
+from transport.meteorology.reader import Frame, Hour, MetReader
 from transport.meteorology.store import build_met, met_key
 
 LEVELS = (10.0, 100.0, 500.0)
@@ -39,17 +40,17 @@ class TextReader:
             for n, line in enumerate(path.read_text().split())
         ]
 
-    def state(self, frame, hour):
+    def state(self, frame, hour, wanted):
         self.read += 1
         if self.read == self.broken:
             raise DataError(f"{hour}: broken")
         z = np.array([5.0, 50.0, 400.0, 900.0])[:, None, None] * np.ones((5, 6))
         flat, wind = np.ones((5, 6)), np.broadcast_to(1e-4 * frame.x, z.shape)
-        return ModelState(
+        return RawState(
             u=wind, v=0 * z, w=0 * z, t=280.0 + 0 * z, q=0 * z, p=1e5 * np.exp(-z / 8000.0), height=z,
             ustar=0.3 * flat, z0=0.1 * flat, mixing_height=500.0 * flat + hour.parts[0][1],
-            sensible_heat_flux=50.0 * flat, latent_heat_flux=0.0 * flat,
-        ), {"ustar": "made up"}  # fmt: skip
+            sensible=50.0 * flat, latent=0.0 * flat, methods={"ustar": "made up"},
+        )  # fmt: skip
 
 
 def hours(path: Path, *values: int) -> Path:

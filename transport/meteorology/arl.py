@@ -1,6 +1,7 @@
 """ARL packed files (HYSPLIT's format), read with the optional package arlmet (extra `arl`)."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -55,9 +56,16 @@ def open_arl(path: Path) -> xr.Dataset:
         If the file cannot be read.
     """
     try:
-        ds: xr.Dataset = _arlmet().open_dataset(path)
+        state = path.stat()
+        return _opened(path, (state.st_mtime_ns, state.st_size)).copy()
     except (OSError, ValueError) as fault:
         raise DataError(f"{path}: cannot be read as an ARL file ({fault})") from None
+
+
+@lru_cache(maxsize=2)
+def _opened(path: Path, _version: tuple[int, int]) -> xr.Dataset:
+    """Return an open file; the next time of the same, unchanged file does not read its index again."""
+    ds: xr.Dataset = _arlmet().open_dataset(path)
     if "TEMP" not in ds or "level" not in ds.TEMP.dims:
         raise DataError(f"{path}: no variable TEMP on levels; expected an ARL met file")
     for name, units in _UNITS.items():
@@ -77,8 +85,11 @@ def derived(ds: xr.Dataset, path: Path) -> xr.Dataset:
     except (ValueError, NotImplementedError) as fault:
         raise DataError(f"{path}: no pressure of its levels ({fault})") from None
     dims = ds.TEMP.dims
-    whole = pressure.astype(np.float64).broadcast_like(ds.TEMP).transpose(*dims)
-    ds["pressure_field"] = (dims, whole.values, {"units": "hPa"})
+    # PRES is not read here: all of it may not be needed
+    whole = pressure if set(pressure.dims) == set(dims) else pressure.broadcast_like(ds.TEMP)
+    whole = whole.transpose(*dims)
+    ds["pressure_field"] = whole.variable
+    ds["pressure_field"].attrs["units"] = "hPa"
     if "SPHU" not in ds and "RELH" in ds:
         ds["SPHU"] = (dims, _specific(ds, whole), {"units": "kg kg-1"})
     return ds

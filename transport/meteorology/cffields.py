@@ -17,7 +17,7 @@ from transport.meteorology.modelstate import EVAPORATION
 
 if TYPE_CHECKING:
     from transport.meteorology.cfmet import CFMet
-    from transport.meteorology.cube import Hour
+    from transport.meteorology.reader import Hour
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,6 +52,15 @@ def open_met_file(path: Path, form: str) -> xr.Dataset:
     from transport.meteorology.arl import open_arl  # the optional format, which itself maps to this one
 
     return open_arl(path)
+
+
+def _even(index: npt.NDArray[np.intp]) -> npt.NDArray[np.intp] | slice:
+    """Return a slice for an index that rises or falls by one: nothing is gathered."""
+    if index.size > 1 and np.all(np.diff(index) == 1):
+        return slice(int(index[0]), int(index[-1]) + 1)
+    if index.size > 1 and np.all(np.diff(index) == -1):
+        return slice(int(index[0]), int(index[-1]) - 1 if index[-1] > 0 else None, -1)
+    return index
 
 
 def _at_time(path: Path, mapping: "CFMet", n: int) -> xr.Dataset:
@@ -143,12 +152,14 @@ class Fields:
         buried : levels in the ground; where they are missing they take the value of the level above
         """
         path, variable, factor = self._take(quantity)
-        values = self._cut(path, variable, (self.level(variable, path),))[order]
+        level = self.level(variable, path)
+        values = self._cut(path, variable.isel({level: _even(order)}), (level,))
         for k in range(values.shape[0] - 2, -1, -1):
-            hidden = buried[k] & ~np.isfinite(values[k])
-            values[k] = np.where(hidden, values[k + 1], values[k])
+            if buried[k].any():
+                hidden = buried[k] & ~np.isfinite(values[k])
+                values[k] = np.where(hidden, values[k + 1], values[k])
         self._check(values, path, variable)
-        return values * factor
+        return values if factor == 1.0 else values * factor
 
     def level(self, variable: xr.DataArray, path: str) -> str:
         """Return the name of a variable's vertical dimension."""
@@ -170,13 +181,13 @@ class Fields:
         if y is None or x is None or set(variable.dims) != {*front, y, x}:
             wanted = "level, y, x" if front else "y, x"
             raise DataError(f"{path}: '{variable.name}' has dimensions {variable.dims}; expected {wanted}")
-        part = variable.isel({y: self._region.rows, x: self._region.columns})
+        part = variable.isel({y: _even(self._region.rows), x: _even(self._region.columns)})
         return part.transpose(*front, y, x).values.astype(np.float64)
 
     @staticmethod
     def _check(values: Floats, path: str, variable: xr.DataArray) -> None:
-        bad = ~np.isfinite(values) | (np.abs(values) > FILL_LIMIT)
-        if bad.any():
+        if not (values.min() >= -FILL_LIMIT and values.max() <= FILL_LIMIT):  # a NaN fails both
+            bad = ~np.isfinite(values) | (np.abs(values) > FILL_LIMIT)
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             raise DataError(
                 f"{path}: '{variable.name}' is {values[at]} at index {at} and {int(bad.sum())} points; "

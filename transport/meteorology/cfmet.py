@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from metroflux.constants import R_DRY
+from metroflux.constants import GRAVITY, R_DRY
 from metroflux.errors import ConfigError, DataError
 from metroflux.provenance import sha256_file
 from transport.meteorology.cffields import QUANTITIES, Fields, open_met_file
@@ -17,19 +17,22 @@ from transport.meteorology.cffile import Region, axis, crs_of_file, times, windo
 from transport.meteorology.columns import (
     RawState,
     above_ground,
-    complete,
     hypsometric,
     specific_humidity,
     vertical_velocity,
 )
-from transport.meteorology.cube import NO_WIND_UPWARD, Frame, Hour
-from transport.meteorology.modelstate import VIRTUAL, ModelState
+from transport.meteorology.interpolate import VIRTUAL
+from transport.meteorology.reader import NO_WIND_UPWARD, Frame, Hour, Wanted
 from transport.meteorology.resample import north, to_grid
 
 Floats = npt.NDArray[np.float64]
 
 _LOWEST = 11.0  # m above ground: levels below it give way to the surface wind at 10 m
 _SAME = 1e-4  # m or degrees: rounding of coordinates
+_COLDEST = (
+    180.0  # K: no column of air up to 20 km is as cold, so that heights taken with it are least heights
+)
+_LEAST_TOP = 8000.0  # m: read at least so far up, for a derived mixing height lies below it
 _NEEDED = ("u", "v", "t", "q")
 
 
@@ -141,19 +144,20 @@ class CFReader:
             terrain = now.surface("terrain")
         return Frame(crs, region.x, region.y, terrain, str(path), region.rows, region.columns)
 
-    def state(self, frame: Frame, hour: Hour) -> tuple[ModelState, Mapping[str, str]]:
+    def state(self, frame: Frame, hour: Hour, wanted: Wanted) -> RawState:
         """Return one time, columns from the ground up, winds along x and y."""
         if frame.rows is None or frame.columns is None:
             raise DataError(f"{frame.source}: expected a frame of this reader's catalogue")
         region = Region(frame.x, frame.y, frame.rows, frame.columns)
         with Fields(hour, self.mapping, region) as now:
-            raw = _raw(now, frame, self.mapping, str(hour))
-        return complete(raw, str(hour))
+            return _raw(now, frame, self.mapping, wanted, str(hour))
 
 
-def _raw(now: Fields, frame: Frame, mapping: CFMet, where: str) -> RawState:
+def _raw(now: Fields, frame: Frame, mapping: CFMet, wanted: Wanted, where: str) -> RawState:
     ground = now.surface("surface_pressure")
     p, order = _pressure(now, ground, mapping, where)
+    count = reach(p, ground, wanted.top)
+    p, order = p[:count], order[:count]
     buried = p >= ground
     levels = {"p": p}
     for name in ("u", "v", "t", "q"):
@@ -169,17 +173,17 @@ def _raw(now: Fields, frame: Frame, mapping: CFMet, where: str) -> RawState:
         levels["u"], levels["v"] = to_grid(levels["u"], levels["v"], up)
         if len(surface) == 2:
             surface["u10"], surface["v10"] = to_grid(surface["u10"], surface["v10"], up)
-    if now.has("w"):
+    if not wanted.upward or not (now.has("w") or now.has("omega")):
+        levels["w"], methods["w"] = np.zeros_like(p), NO_WIND_UPWARD
+    elif now.has("w"):
         w = now.volume("w", order, buried)
         slope_x, slope_y = frame.slopes(frame.terrain)
         levels["w"] = w - (levels["u"] * slope_x + levels["v"] * slope_y)
-    elif now.has("omega"):
+    else:
         omega = now.volume("omega", order, buried)
         slopes = (frame.slopes(levels["height"]), frame.slopes(p))
         levels["w"] = vertical_velocity(omega, levels, *slopes)
         methods["w"] = "from omega and the slope of the levels; their change with time is left out"
-    else:
-        levels["w"], methods["w"] = np.zeros_like(p), NO_WIND_UPWARD
     cut = above_ground(levels, _LOWEST if len(surface) == 2 else 0.0, where)
     return RawState(
         **cut,
@@ -192,6 +196,13 @@ def _raw(now: Fields, frame: Frame, mapping: CFMet, where: str) -> RawState:
         t2=now.optional("t2"), q2=_humidity_2m(now, ground),
         methods=methods,
     )  # fmt: skip
+
+
+def reach(p: Floats, ground: Floats, top: float) -> int:
+    """Return how many levels, from the ground up, surely reach above `top` (m above ground)."""
+    deepest = np.array([float(np.min(ground / level)) for level in p])
+    above = R_DRY / GRAVITY * _COLDEST * np.log(np.maximum(deepest, 1.0)) > max(top, _LEAST_TOP)
+    return int(np.argmax(above)) + 1 if above.any() else p.shape[0]
 
 
 def _pressure(now: Fields, ground: Floats, mapping: CFMet, where: str) -> tuple[Floats, npt.NDArray[np.intp]]:

@@ -1,6 +1,7 @@
 """From what a met file holds to a `ModelState`: heights, levels above ground, vertical velocity."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,13 +9,15 @@ import numpy.typing as npt
 from metroflux.constants import CP_DRY, GRAVITY, R_DRY, VON_KARMAN
 from metroflux.errors import DataError
 from transport.meteorology import boundary
-from transport.meteorology.modelstate import KAPPA, VIRTUAL, ModelState, obukhov_inverse
+from transport.meteorology.interpolate import KAPPA, VIRTUAL
+from transport.meteorology.modelstate import ModelState, at_heights, obukhov_inverse
 
 Floats = npt.NDArray[np.float64]
 
 _P0 = 1e5  # Pa, reference of potential temperature
 _SURFACE_WIND = 10.0  # m, height of a file's surface wind
 _SURFACE_AIR = 2.0  # m, height of a file's surface temperature
+_ROWS = 16  # of columns taken together
 _SPACING = 1.0  # m, a level closer to the surface wind's height is left out
 
 
@@ -48,6 +51,29 @@ class RawState:
     t2: Floats | None = None
     q2: Floats | None = None
     methods: dict[str, str] = field(default_factory=dict)
+
+    def rows(self, first: int, last: int) -> "RawState":
+        """Return the part of the rows first to last (y), not included."""
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        part: dict[str, Any] = {
+            n: a[..., first:last, :] for n, a in values.items() if isinstance(a, np.ndarray)
+        }
+        return replace(self, **part)
+
+
+def fields_at(raw: RawState, heights: Floats, where: str) -> tuple[dict[str, Floats], dict[str, str]]:
+    """Return the fields of the met cube as `modelstate.at_heights`, and how each derived field was made.
+
+    A few rows at a time: what is made on the way stays in memory that is at hand.
+    """
+    made: dict[str, Floats] = {}
+    for first in range(0, raw.z0.shape[0], _ROWS):
+        state, methods = complete(raw.rows(first, first + _ROWS), where)
+        for name, values in at_heights(state, heights, where).items():
+            if name not in made:
+                made[name] = np.empty((*values.shape[:-2], *raw.z0.shape))
+            made[name][..., first : first + _ROWS, :] = values
+    return made, methods
 
 
 def complete(raw: RawState, where: str) -> tuple[ModelState, dict[str, str]]:
@@ -192,6 +218,8 @@ def above_ground(levels: dict[str, Floats], lowest: float, where: str) -> dict[s
     size = height.shape[0]
     if lost.max() > size - 2:
         raise DataError(f"{where}: fewer than two levels above ground in some columns")
+    if lost.max() == lost.min():
+        return {name: values[int(lost.min()) :] for name, values in levels.items()}
     wanted = np.arange(size - int(lost.min()))[:, None, None] + lost[None]
     beyond = np.maximum(wanted - (size - 1), 0)
     source = np.minimum(wanted, size - 1)

@@ -1,11 +1,11 @@
-"""Any met format to the met cube: what a reader gives, and everything that readers share."""
+"""Any met format to the met cube: everything that readers share."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,103 +14,16 @@ from pyproj import CRS
 
 from metroflux import schema
 from metroflux.errors import DataError
-from transport.met import DEFAULT_LEVELS, check_axes, check_hour, scale_at, to_lonlat, translation
-from transport.meteorology.balance import continuity, mass_balance
-from transport.meteorology.modelstate import UNITS, ModelState, at_heights
+from transport.met import DEFAULT_LEVELS, check_axes, check_hour, scale_at, translation
+from transport.meteorology.balance import Balance, continuity
+from transport.meteorology.columns import fields_at
+from transport.meteorology.modelstate import UNITS
+from transport.meteorology.reader import METRES_PER_DEGREE, NO_WIND_UPWARD, Frame, Hour, MetReader, Wanted
 from transport.meteorology.resample import Resampler
 
 Floats = npt.NDArray[np.float64]
-Indices = npt.NDArray[np.intp]
-
-NO_WIND_UPWARD = "the files have no vertical velocity"
-"""Method of w in a state whose files have none: by continuity only."""
 
 _SAME = 1.0  # m: float32 coordinates and terrain of one grid may be rounded differently
-_METRES_PER_DEGREE = np.pi * 6371000.0 / 180.0
-
-
-@dataclass(frozen=True)
-class Frame:
-    """Where a file's columns stand.
-
-    crs : projected, or geographic for a longitude-latitude grid
-    x, y : m, or degrees; ascending
-    terrain : m above sea level, (y, x)
-    source : the file it was read from
-    rows, columns : index in the file of each y and x, where it is not the whole file in this order
-    """
-
-    crs: CRS
-    x: Floats
-    y: Floats
-    terrain: Floats
-    source: str
-    rows: Indices | None = None
-    columns: Indices | None = None
-
-    @property
-    def geographic(self) -> bool:
-        """Whether x and y are degrees."""
-        return bool(self.crs.is_geographic)
-
-    def lonlat(self) -> tuple[Floats, Floats]:
-        """Return longitude and latitude of all points, degrees, (y, x)."""
-        x, y = np.meshgrid(self.x, self.y)
-        return (x, y) if self.geographic else to_lonlat(self.crs, x, y)
-
-    def slopes(self, field: Floats) -> tuple[Floats, Floats]:
-        """Return the gradient of a field (..., y, x) along x and y per metre on the ground."""
-        along_y, along_x = np.gradient(field, self.y, self.x, axis=(-2, -1))
-        scale_x, scale_y = self.scales()
-        return along_x * scale_x, along_y * scale_y
-
-    def rise(self) -> tuple[Floats, Floats]:
-        """Return the terrain's slope on the ground between neighbours, (y, x - 1) and (y - 1, x)."""
-        scale_x, scale_y = self.scales()
-        along_x = np.diff(self.terrain, axis=1) / np.diff(self.x)
-        along_y = np.diff(self.terrain, axis=0) / np.diff(self.y)[:, None]
-        mean_x, mean_y = 0.5 * (scale_x[:, 1:] + scale_x[:, :-1]), 0.5 * (scale_y[1:] + scale_y[:-1])
-        return along_x * mean_x, along_y * mean_y
-
-    def scales(self) -> tuple[Floats, Floats]:
-        """Return metres or degrees of x and of y per metre on the ground, (y, x)."""
-        if self.geographic:
-            _, lat = self.lonlat()
-            degrees = np.full_like(lat, 1.0 / _METRES_PER_DEGREE)
-            return np.divide(degrees, np.cos(np.radians(lat))), degrees
-        scale = scale_at(self.crs, self.x, self.y)
-        return scale, scale
-
-
-@dataclass(frozen=True)
-class Hour:
-    """One met time and the files that hold it.
-
-    parts : file and index of the time in it; -1 where a file has no time dimension
-    """
-
-    time: np.datetime64
-    parts: tuple[tuple[Path, int], ...]
-
-    def __str__(self) -> str:
-        names = ", ".join(dict.fromkeys(str(path) for path, _ in self.parts))
-        return f"{names} at {str(self.time)[:16]}"
-
-
-class MetReader(Protocol):
-    """One met format. Hashable settings in a frozen dataclass; no state between calls."""
-
-    def catalogue(self, paths: Sequence[Path]) -> tuple[list[Frame], list[Hour]]:
-        """Return the frame of every file and all times, in any order; a cheap look at each file."""
-        ...
-
-    def state(self, frame: Frame, hour: Hour) -> tuple[ModelState, Mapping[str, str]]:
-        """Return one time, winds along x and y of the frame, and how each derived field was made."""
-        ...
-
-    def describe(self) -> dict[str, object]:
-        """Return all settings as JSON can hold them: part of the key of a stored cube."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -145,20 +58,49 @@ def read_met(
         Naming file and field: absent file or variable, NaN, unknown unit, repeated or missing times, files
         of different grids, levels not ascending or above the model's top.
     """
-    hours = list(read_hours(reader, paths, levels, target))
-    met = xr.concat(hours, "time", data_vars="minimal", coords="minimal", compat="override", join="exact")
-    for name in UNITS:  # the method of one time may be absent from another
-        methods = dict.fromkeys(str(h[name].attrs["method"]) for h in hours if "method" in h[name].attrs)
-        if methods:
-            met[name].attrs["method"] = " | ".join(methods)
-    met.attrs["mass_balance"] = json.dumps(mass_balance(met))
-    return schema.check(check_axes(met, hours[0].attrs["source"]), "met", hours[0].attrs["source"])
+    plan = _plan(reader, paths, levels, target)
+    hours = _hours(reader, plan)
+    first = next(hours)
+    whole: dict[str, npt.NDArray[np.float32]] = {}
+    methods: dict[str, dict[str, None]] = {name: {} for name in UNITS}
+    balance = Balance()
+    for n, hour in enumerate(chain([first], hours)):
+        for name in UNITS:
+            values = hour[name].values[0]
+            # one piece of memory for all times: joined at the end, all would be held and written twice
+            whole.setdefault(name, np.empty((len(plan.hours), *values.shape), np.float32))[n] = values
+            if "method" in hour[name].attrs:  # the method of one time may be absent from another
+                methods[name].setdefault(str(hour[name].attrs["method"]))
+        report = balance.add(hour)
+    for name in UNITS:
+        if methods[name]:
+            first[name].attrs["method"] = " | ".join(methods[name])
+    data = {name: (first[name].dims, values, first[name].attrs) for name, values in whole.items()}
+    times = np.array([hour.time for hour in plan.hours], "datetime64[ns]")
+    met = first.drop_dims("time").assign(data).assign_coords(time=("time", times, first.time.attrs))
+    met.attrs["mass_balance"] = json.dumps(report)
+    return schema.check(check_axes(met, first.attrs["source"]), "met", first.attrs["source"])
 
 
 def read_hours(
     reader: MetReader, paths: Sequence[Path], levels: Sequence[float], target: Target | None = None
 ) -> Iterator[xr.Dataset]:
     """Yield the met cube one time after another, in order, each checked."""
+    yield from _hours(reader, _plan(reader, paths, levels, target))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What to read and where to put it."""
+
+    frame: Frame
+    hours: Sequence[Hour]
+    heights: Floats
+    place: "_Place"
+    vertical: Literal["continuity", "file"]
+
+
+def _plan(reader: MetReader, paths: Sequence[Path], levels: Sequence[float], target: Target | None) -> _Plan:
     heights = checked_levels(levels)
     absent = [str(path) for path in paths if not Path(path).is_file()]
     if absent or not paths:
@@ -168,13 +110,19 @@ def read_hours(
     hours = sorted(hours, key=lambda hour: hour.time)
     check_times(hours)
     target = target or Target()
-    place = _placed(frames[0], target)
-    for hour in hours:
-        state, made = reader.state(frames[0], hour)
-        fields, methods = place.move(at_heights(state, heights, str(hour))), dict(made)
-        if target.vertical == "continuity":
+    return _Plan(frames[0], hours, heights, _placed(frames[0], target), target.vertical)
+
+
+def _hours(reader: MetReader, plan: _Plan) -> Iterator[xr.Dataset]:
+    place, heights = plan.place, plan.heights
+    scale = scale_at(place.crs, place.x, place.y)
+    wanted = Wanted(float(heights[-1]), plan.vertical == "file")
+    for hour in plan.hours:
+        fields, methods = fields_at(reader.state(plan.frame, hour, wanted), heights, str(hour))
+        fields = place.move(fields)
+        if plan.vertical == "continuity":
             methods["w"] = "from the divergence of u and v (continuity, density steady)"
-            fields["w"] = continuity(fields, heights, place.x, place.y, scale_at(place.crs, place.x, place.y))
+            fields["w"] = continuity(fields, heights, place.x, place.y, scale)
         elif methods.get("w") == NO_WIND_UPWARD:
             raise DataError(f"{hour}: {NO_WIND_UPWARD}; expected vertical 'continuity'")
         yield check_hour(_dataset(hour, fields, heights, place, methods))
@@ -203,7 +151,7 @@ def check_times(hours: Sequence[Hour]) -> None:
 def _check_frames(frames: Sequence[Frame]) -> None:
     """Raise if files differ in map, grid points or terrain."""
     first = frames[0]
-    tolerance = _SAME / _METRES_PER_DEGREE if first.geographic else _SAME
+    tolerance = _SAME / METRES_PER_DEGREE if first.geographic else _SAME
     for other in frames[1:]:
         same = other.crs == first.crs and other.terrain.shape == first.terrain.shape
         if same:

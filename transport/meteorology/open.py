@@ -12,8 +12,9 @@ from metroflux.errors import ConfigError, DataError
 from transport.met import DEFAULT_LEVELS, open_met
 from transport.meteorology.arl import arl, open_arl
 from transport.meteorology.cfmet import CFMet, CFReader
-from transport.meteorology.cube import MetReader, Target, read_met
+from transport.meteorology.cube import Target, read_met
 from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
+from transport.meteorology.reader import MetReader
 from transport.meteorology.wrf import WRFReader
 
 Box = tuple[float, float, float, float]

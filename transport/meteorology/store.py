@@ -11,7 +11,8 @@ import xarray as xr
 from metroflux.provenance import sha256_file, sha256_json
 from transport.met import DEFAULT_LEVELS, DONE
 from transport.meteorology.balance import Balance
-from transport.meteorology.cube import MetReader, Target, read_hours
+from transport.meteorology.cube import Target, read_hours
+from transport.meteorology.reader import MetReader
 
 
 def met_key(

@@ -13,9 +13,10 @@ from metroflux.constants import GRAVITY
 from metroflux.errors import DataError
 from metroflux.units import FILL_LIMIT
 from transport.met import DEFAULT_LEVELS, to_xy
-from transport.meteorology.columns import RawState, complete
-from transport.meteorology.cube import Frame, Hour, Target, read_met
-from transport.meteorology.modelstate import KAPPA, ModelState
+from transport.meteorology.columns import RawState
+from transport.meteorology.cube import Target, read_met
+from transport.meteorology.interpolate import KAPPA
+from transport.meteorology.reader import Frame, Hour, Wanted
 
 Floats = npt.NDArray[np.float64]
 
@@ -71,11 +72,11 @@ class WRFReader:
                 hours += [Hour(time, ((path, n),)) for n, time in enumerate(_times(ds, path))]
         return frames, hours
 
-    def state(self, frame: Frame, hour: Hour) -> tuple[ModelState, Mapping[str, str]]:
-        """Return one time on mass points."""
+    def state(self, frame: Frame, hour: Hour, wanted: Wanted) -> RawState:
+        """Return one time on mass points, all levels."""
         path, n = hour.parts[0]
         with _open(path) as ds:
-            return complete(_raw(ds, n, path, frame, self.roughness), str(path))
+            return _raw(ds, n, path, frame, self.roughness, wanted.upward)
 
 
 def _open(path: Path) -> xr.Dataset:
@@ -179,7 +180,7 @@ def _optional(ds: xr.Dataset, name: str, n: int, path: Path) -> Floats | None:
     return _field(ds, name, n, path) if name in ds.variables else None
 
 
-def _raw(ds: xr.Dataset, n: int, path: Path, frame: Frame, roughness: float | None) -> RawState:
+def _raw(ds: xr.Dataset, n: int, path: Path, frame: Frame, roughness: float | None, upward: bool) -> RawState:
     """Return one time on mass points: destaggered, base state added, w through terrain-following surfaces."""
     raw = {name: _field(ds, name, n, path) for name in _VOLUME}
     faces = (raw["PH"] + raw["PHB"]) / GRAVITY - frame.terrain
@@ -189,7 +190,7 @@ def _raw(ds: xr.Dataset, n: int, path: Path, frame: Frame, roughness: float | No
     q2 = _optional(ds, "Q2", n, path)  # a mixing ratio, as QVAPOR is
     return RawState(
         u=u, v=v,
-        w=0.5 * (raw["W"][1:] + raw["W"][:-1]) - _rise(raw["U"], raw["V"], frame),
+        w=0.5 * (raw["W"][1:] + raw["W"][:-1]) - _rise(raw["U"], raw["V"], frame) if upward else 0.0 * p,
         t=(raw["T"] + _T0) * (p / _P0) ** KAPPA,
         q=raw["QVAPOR"] / (1.0 + raw["QVAPOR"]),
         p=p,
