@@ -153,9 +153,8 @@ def _budget(problem: Problem, gram: Floats, response: Response, gain: Floats) ->
     parts = {RESERVED_CAUSE: _diagonal(response.covariance).ravel() + fluxes}
     for parameter, share in zip(problem.parameters, problem.scaled_design.T @ gain, strict=True):
         parts[parameter.cause] = parts.get(parameter.cause, 0.0) + share**2
-    for k, column in enumerate(gain.T):
-        for cause, value in problem.errors.budget(column).items():
-            parts.setdefault(cause, np.zeros(gain.shape[1]))[k] += value
+    for cause, value in problem.errors.budget(gain).items():
+        parts[cause] = parts.get(cause, 0.0) + value
     return parts
 
 
