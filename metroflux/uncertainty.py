@@ -20,6 +20,7 @@ from metroflux.correlated import ChainFactor, SiteCorrelated
 from metroflux.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+_BLOCK = 512  # columns added to a matrix at a time, to need little memory beside it
 
 
 @dataclass(frozen=True)
@@ -197,12 +198,19 @@ class ErrorModel:
         return self.traceable_to or ("not stated",) * len(self.causes)
 
     def dense(self) -> Floats:
-        """Return R itself, shape (obs, obs): for the solver's C = HBH' + R and for tests."""
-        out = self.columns @ self.columns.T
-        out[np.diag_indices(len(out))] += self.diagonal
-        for part in self.correlated:
-            part.add_to(out)
+        """Return R itself, shape (obs, obs): for tests."""
+        out = np.zeros((len(self.columns),) * 2)
+        self.add_to(out)
         return out
+
+    def add_to(self, matrix: Floats) -> None:
+        """Add R to a matrix in its own memory, shape (obs, obs): for the solver's C = HBH' + R."""
+        for start in range(0, len(matrix), _BLOCK):
+            some = slice(start, start + _BLOCK)
+            matrix[:, some] += self.columns @ self.columns[some].T
+        matrix[np.diag_indices(len(matrix))] += self.diagonal
+        for part in self.correlated:
+            part.add_to(matrix)
 
     def __matmul__(self, x: Floats) -> Floats:
         """Return R x, shape (obs,) or (obs, k)."""
