@@ -13,10 +13,10 @@ from metroflux import time, worlds
 from metroflux.errors import ConfigError
 from metroflux.grid import Grid
 from metroflux.time import Times
-from metroflux.uncertainty import Random, attach
+from metroflux.uncertainty import Random, Shared, attach, components
 from metroflux.units import mole_fraction_factor
 from observations.columns import ColumnMapping, read_columns
-from observations.components import Group, group
+from observations.components import Group, exponential, group
 from observations.icos import read_icos
 from observations.lidar import compare_mixing_height
 from observations.selection import Selection, select
@@ -101,8 +101,6 @@ def read_data(job: Job) -> Outputs:
 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     """Return the observations of several files; error components of one name are one component."""
-    from metroflux.uncertainty import Shared, components
-
     plain = xr.concat(
         [part.drop_dims(["random", "shared"]) for part in parts], "obs", combine_attrs="drop_conflicts"
     )
@@ -173,14 +171,16 @@ def with_errors(data: xr.Dataset, chosen: sources.Observations) -> xr.Dataset:
     """Return the observations with the error components of the configuration added."""
     n = data.sizes["obs"]
     random = [Random(r.name, np.full(n, r.sd * mole_fraction_factor(r.unit))) for r in chosen.random]
-    shared = [
-        part
-        for s in chosen.shared
-        for part in group(
-            data, Group(s.name, s.cause, s.by, s.traceable_to), s.sd * mole_fraction_factor(s.unit)
-        )
-    ]
+    shared = [part for s in chosen.shared for part in _shared_parts(data, s)]
     return attach(data, random, shared)
+
+
+def _shared_parts(data: xr.Dataset, chosen: sources.SharedError) -> list[Shared]:
+    who = Group(chosen.name, chosen.cause, chosen.by, chosen.traceable_to)
+    sd = chosen.sd * mole_fraction_factor(chosen.unit)
+    if chosen.duration_h is None:
+        return group(data, who, sd)
+    return exponential(data, who, sd, chosen.duration_h * 3600.0, chosen.step_h * 3600.0)
 
 
 def observe(job: Job) -> Outputs:

@@ -88,7 +88,7 @@ class ColumnSource(Section):
 Source = Annotated[TableSource | IcosSource | ColumnSource, Field(discriminator="reader")]
 
 
-Key = Literal["site", "species", "inlet", "day", "month"]
+Key = Literal["site", "species", "inlet", "hour", "day", "month"]
 """What data that share an error may have in common."""
 
 
@@ -126,6 +126,10 @@ class SharedError(Section):
     traceable_to: Text = Field(
         default="not stated", description="reference material or certificate it rests on"
     )
+    duration_h: Positive | None = Field(
+        default=None, description="time in which the error is forgotten (to 1/e), h; none: it is constant"
+    )
+    step_h: Positive = Field(default=1.0, description="with `duration_h`: time over which it is constant, h")
 
 
 class Observations(Section):
