@@ -36,6 +36,7 @@ class Options:
     stilt: Path | None
     plot: bool
     roughness: float | None = None
+    turbulence: str = "similarity"
 
 
 def footprint_command(options: Options, out: Console, err: Console) -> None:
@@ -76,6 +77,8 @@ def _make(options: Options, err: Console) -> Made:
         raise ConfigError(f"footprints: {' and '.join(lacking)} missing; see metroflux footprints --help")
     if options.estimator not in ("growing", "half"):
         raise ConfigError(f"--estimator '{options.estimator}'; expected growing or half")
+    if options.turbulence not in ("similarity", "hanna_1982"):
+        raise ConfigError(f"--turbulence '{options.turbulence}'; expected similarity or hanna_1982")
     if options.stilt and (options.resolution is None or not parse_resolution(options.resolution).degrees):
         raise ConfigError(
             "--stilt: its files are in longitude and latitude; expected --resolution in degrees"
@@ -87,6 +90,7 @@ def _make(options: Options, err: Console) -> Made:
         threads=options.threads, smoothing=options.smooth,
         roughness=options.roughness,
         estimator="half" if options.estimator == "half" else "growing",
+        turbulence="hanna_1982" if options.turbulence == "hanna_1982" else "similarity",
     )  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:

@@ -16,6 +16,7 @@ from transport.met import check_axes, check_coverage, check_same_crs
 from transport.particles import HOUR, Flight, MetTimes, fly, release
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+Turbulence = Literal["similarity", "hanna_1982"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class FootprintSettings:
     batch : receptors marched together; changes memory and speed, never a bit of the result
     early_step, late_step : time step, about, over the Lagrangian time scale: of young particles, and at most
     step_growth : time step over a particle's age up to which it grows from early to late
+    turbulence : "similarity", or "hanna_1982" as FLEXPART and STILT have it, only to compare with them: it
+        fails the Prairie Grass experiment (docs/transport.md)
     """
 
     estimator: Literal["growing", "half"] = "growing"
@@ -33,10 +36,15 @@ class FootprintSettings:
     early_step: float = 0.1
     late_step: float = 1.0
     step_growth: float = 0.1
+    turbulence: Turbulence = "similarity"
 
     def __post_init__(self) -> None:
         if self.estimator not in ("growing", "half"):
             raise ConfigError(f"footprints: estimator '{self.estimator}'; expected 'growing' or 'half'")
+        if self.turbulence not in ("similarity", "hanna_1982"):
+            raise ConfigError(
+                f"footprints: turbulence '{self.turbulence}'; expected 'similarity' or 'hanna_1982'"
+            )
         if self.batch < 1:
             raise ConfigError(f"footprints: batch = {self.batch}; expected at least 1")
         if not (0 < self.early_step <= self.late_step <= 1 and 0 <= self.step_growth <= 0.2):
@@ -47,8 +55,8 @@ class FootprintSettings:
 
     def rules(self) -> Rules:
         """Return the settings as the kernel takes them."""
-        half = int(self.estimator == "half")
-        return Rules(self.early_step, self.late_step, self.step_growth, half)
+        half, by_hanna = int(self.estimator == "half"), int(self.turbulence == "hanna_1982")
+        return Rules(self.early_step, self.late_step, self.step_growth, half, by_hanna)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import xarray as xr
 from metroflux.constants import M_AIR
 from metroflux.errors import DataError
 from transport.kernels.field import Fields, level_bins
-from transport.kernels.march import first_draws, march
+from transport.kernels.march import first_draws, march, march_by_hanna
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
 from transport.kernels.vector import WIDTH
 from transport.met import check_hour, hours_to_ns, map_scale
@@ -115,6 +115,7 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
         If a met time on the way cannot be used, or the target lacks a receptor or a lag on the way.
     """
     p, steps = flight.particles, 0
+    move = march_by_hanna if rules.by_hanna else march
     for early, late in _windows(flight, met.time, sign):
         enter = late if sign < 0 else early
         length = (late - early) * 1e-9
@@ -129,7 +130,7 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
         target.lag[:] = (flight.origin - late) // HOUR
         _check_target(target, moving)
         window = Window(float(sign), length, float(late_in), float(late_out))
-        steps += march(p, met.fields(i), window, target, rules)
+        steps += move(p, met.fields(i), window, target, rules)
     return steps
 
 

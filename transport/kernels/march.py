@@ -9,11 +9,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from transport.kernels import block as b
+from transport.kernels import hanna
 from transport.kernels.block import LANES
 from transport.kernels.elementary import inlined
 from transport.kernels.field import Fields
 from transport.kernels.random import normals
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
+from transport.kernels.turbulence import vertical
 from transport.kernels.vector import WIDTH
 
 March = Callable[[Particles, Fields, Window, Target, Rules], int]
@@ -75,8 +77,12 @@ def next_waiting(p: Particles, n: int) -> int:
     return n
 
 
-def _march(sources: int) -> March:
-    """Compile `march`; numba keys its disk cache by `sources`, as it does not watch the files called from."""
+def _march(sources: int, by_hanna: int) -> March:
+    """Compile `march` with one set of turbulence.
+
+    Numba keys its disk cache by `sources`, as it does not watch the files called from. What `by_hanna` leaves
+    out is not compiled.
+    """
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def march(particles: Particles, fields: Fields, window: Window, target: Target, rules: Rules) -> int:
@@ -100,10 +106,16 @@ def _march(sources: int) -> March:
         while live > 0:
             b.locate(s, q, fields, window)
             b.feel_ground(s, q, fields, live, ground)
-            b.first_half(s, rules)
+            if by_hanna:
+                b.first_half(s, rules, hanna.vertical)
+            else:
+                b.first_half(s, rules, vertical)
             b.feel_air(s, q, fields, live, air)
             b.draw(s, q)
-            b.disperse(s)
+            if by_hanna:
+                hanna.disperse(s, air)
+            else:
+                b.disperse(s)
             b.carry(s, air, fields.levels[0], window.sign)
             b.second_half(s, rules)
             b.advance(s, q, fields, target)
@@ -150,5 +162,6 @@ def _sources_digest() -> int:
     return int.from_bytes(digest.digest()[:7], "big")
 
 
-march = _march(_sources_digest())
+march = _march(_sources_digest(), 0)
+march_by_hanna = _march(_sources_digest(), 1)
 first_draws = _draws(_sources_digest())

@@ -81,9 +81,11 @@ class Rules(NamedTuple):
         most: about the time step over the Lagrangian time scale
     growth : time step over a particle's age to which it may grow from `early`, not beyond `late`
     half_layer : 0 for the growing layer, 1 for half the mixing height (as STILT)
+    by_hanna : 1 for the turbulence of Hanna (1982), 0 for similarity
     """
 
     early: float
     late: float
     growth: float
     half_layer: int
+    by_hanna: int = 0
