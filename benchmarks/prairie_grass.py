@@ -59,7 +59,7 @@ def predicted(met: xr.Dataset, by_hanna: int = 0) -> NDArray[np.float64]:
     corner, cell = np.array([-REACH, -1e6]), np.array([CELL, 2e6])
     target = Target(np.zeros((1, 1, 1, int(REACH / CELL))), np.zeros(1), np.zeros(1, np.int64), corner, cell)
     flight = Flight(p, zero + end, zero + end - SECONDS * 10**9, zero, np.array([end]))
-    fly(flight, times, target, Rules(0.1, 1.0, 0.1, 0, by_hanna))
+    fly(flight, times, target, Rules(0.1, 0.1, 0.0, 0, by_hanna))
     along = target.foot[0, 0, 0] / CELL * AIR / M_AIR
     upwind = REACH - CELL * (np.arange(along.size) + 0.5)
     return np.array([along[np.abs(upwind - arc) < max(0.05 * arc, CELL)].mean() for arc in ARCS])

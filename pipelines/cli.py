@@ -195,6 +195,9 @@ def footprints(
     turbulence: Annotated[
         str, typer.Option(help="similarity, or hanna_1982: as in FLEXPART, only to compare with such models")
     ] = "similarity",
+    mesoscale: Annotated[
+        float, typer.Option(min=0, max=1, help="slow wind fluctuations: their sd over the grid wind's")
+    ] = 0.0,
     roughness: Annotated[
         float | None, typer.Option(metavar="M", help="roughness length where the met has none")
     ] = None,
@@ -211,7 +214,7 @@ def footprints(
     given = (*(met or ()), *(files or ()))
     options = Options(
         given, receptors, output, particles, hours, domain, resolution, seed, threads, smooth, estimator,
-        stilt, plot, roughness, turbulence,
+        stilt, plot, roughness, turbulence, mesoscale,
     )  # fmt: skip
     footprint_command(options, OUT, ERR)
 

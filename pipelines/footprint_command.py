@@ -37,6 +37,7 @@ class Options:
     plot: bool
     roughness: float | None = None
     turbulence: str = "similarity"
+    mesoscale: float = 0.0
 
 
 def footprint_command(options: Options, out: Console, err: Console) -> None:
@@ -88,7 +89,7 @@ def _make(options: Options, err: Console) -> Made:
         met=options.met, receptors=options.receptors, output=options.output, particles=options.particles,
         hours=options.hours, domain=options.domain, resolution=options.resolution, seed=options.seed,
         threads=options.threads, smoothing=options.smooth,
-        roughness=options.roughness,
+        roughness=options.roughness, mesoscale=options.mesoscale,
         estimator="half" if options.estimator == "half" else "growing",
         turbulence="hanna_1982" if options.turbulence == "hanna_1982" else "similarity",
     )  # fmt: skip

@@ -47,6 +47,7 @@ class Request:
     estimator: Literal["growing", "half"] = "growing"
     roughness: float | None = None
     turbulence: Turbulence = "similarity"
+    mesoscale: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def make_footprints(request: Request, told: Callable[[int, int], None]) -> Made:
     wanted = ReceptorSettings(request.particles, request.hours, request.seed, min(20, request.particles))
     receptors = read_receptor_table(request.receptors, met, wanted)
     batch = _batch(receptors, layout, request.threads)
-    settings = FootprintSettings(estimator=request.estimator, batch=batch, turbulence=request.turbulence)
+    settings = FootprintSettings(
+        estimator=request.estimator, batch=batch, turbulence=request.turbulence, mesoscale=request.mesoscale
+    )
     footprints = compute_footprints(met, receptors, layout.grid, settings, Threads(request.threads, told))
     clock.append(perf_counter())
     footprints = smooth(footprints, smoothing)
@@ -155,7 +158,8 @@ def _stamp(footprints: xr.Dataset, request: Request, layout: Layout) -> xr.Datas
     settings = {
         "particles": request.particles, "hours": request.hours, "domain": request.domain,
         "resolution": request.resolution, "seed": request.seed, "smoothing": request.smoothing,
-        "estimator": request.estimator, "roughness": request.roughness, "turbulence": request.turbulence,
+        "estimator": request.estimator, "roughness": request.roughness,
+        "turbulence": request.turbulence, "mesoscale": request.mesoscale,
     }  # fmt: skip
     inputs = {str(path.name): _sha256(path) for path in (*request.met, request.receptors)}
     digest = sha256_json([settings, inputs])

@@ -98,6 +98,7 @@ def make_particles(place: Floats, weight: Floats, receptor: Ints, seed: Ints, nu
     return Particles(
         x=place[:, 0].copy(), y=place[:, 1].copy(), z=place[:, 2].copy(),
         psi=draws[:, 0].copy(), chi_x=draws[:, 1].copy(), chi_y=draws[:, 2].copy(),
+        meander_x=draws[:, 3].copy(), meander_y=draws[:, 4].copy(),
         age=zeros[0], spread=zeros[1],
         status=np.full(n, ALIVE, dtype=np.int64), receptor=receptor, seed=seed, number=number,
         drawn=np.zeros(n, dtype=np.int64),
@@ -129,7 +130,8 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
         late_in, late_out = weights if sign > 0 else weights[::-1]
         target.lag[:] = (flight.origin - late) // HOUR
         _check_target(target, moving)
-        window = Window(float(sign), length, float(late_in), float(late_out))
+        interval = float(met.time[i + 1] - met.time[i]) * 1e-9
+        window = Window(float(sign), length, float(late_in), float(late_out), interval)
         steps += move(p, met.fields(i), window, target, rules)
     return steps
 

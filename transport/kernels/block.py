@@ -36,7 +36,8 @@ Vertical = Callable[[float, float, float, float], tuple[float, float, float]]
 
 # rows of `s`, float64: the state that stays with a particle ...
 X, Y, Z, PSI, CHI_X, CHI_Y, AGE, SPREAD, FLOOR, WEIGHT, UNTIL, LEFT = (LANES * r for r in range(12))
-STATE = 12
+MEANDER_X, MEANDER_Y = (LANES * r for r in range(12, 14))
+STATE = 14
 # ... and what a step computes
 FX, FY, LATE, DT, BOTTOM, DEPTH, DENSITY, DENSITY_SLOPE, RISE, KICK, DX, DY, AMOUNT = (
     LANES * r for r in range(STATE, STATE + 13)

@@ -13,6 +13,7 @@ from transport.kernels import hanna
 from transport.kernels.block import LANES
 from transport.kernels.elementary import inlined
 from transport.kernels.field import Fields
+from transport.kernels.mesoscale import STREAM, meander
 from transport.kernels.random import normals
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
 from transport.kernels.turbulence import vertical
@@ -29,6 +30,7 @@ def board(p: Particles, n: int, s: NDArray[np.float64], q: NDArray[np.int64], la
     s[b.CHI_X + lane], s[b.CHI_Y + lane], s[b.AGE + lane] = p.chi_x[n], p.chi_y[n], p.age[n]
     s[b.SPREAD + lane], s[b.FLOOR + lane], s[b.WEIGHT + lane] = p.spread[n], p.floor[n], p.weight[n]
     s[b.UNTIL + lane], s[b.LEFT + lane] = p.until[n], p.until[n] - p.start[n]
+    s[b.MEANDER_X + lane], s[b.MEANDER_Y + lane] = p.meander_x[n], p.meander_y[n]
     q[b.WHO + lane], q[b.SEED + lane], q[b.NUMBER + lane] = n, p.seed[n], p.number[n]
     q[b.DRAWN + lane] = p.drawn[n]
 
@@ -39,6 +41,7 @@ def alight(p: Particles, s: NDArray[np.float64], q: NDArray[np.int64], lane: int
     n = q[b.WHO + lane]
     p.x[n], p.y[n], p.z[n], p.psi[n] = s[b.X + lane], s[b.Y + lane], s[b.Z + lane], s[b.PSI + lane]
     p.chi_x[n], p.chi_y[n], p.age[n] = s[b.CHI_X + lane], s[b.CHI_Y + lane], s[b.AGE + lane]
+    p.meander_x[n], p.meander_y[n] = s[b.MEANDER_X + lane], s[b.MEANDER_Y + lane]
     p.spread[n], p.drawn[n], p.status[n] = s[b.SPREAD + lane], q[b.DRAWN + lane], q[b.STATUS + lane]
 
 
@@ -116,6 +119,8 @@ def _march(sources: int, by_hanna: int) -> March:
                 hanna.disperse(s, air)
             else:
                 b.disperse(s)
+            if rules.mesoscale > 0.0:
+                meander(s, q, fields, live, (rules.mesoscale, 0.5 * window.interval), air)
             b.carry(s, air, fields.levels[0], window.sign)
             b.second_half(s, rules)
             b.advance(s, q, fields, target)
@@ -144,11 +149,12 @@ def _draws(sources: int) -> Draws:
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def first_draws(seed: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return three normal numbers for each particle's release, shape (particle, 3)."""
+        """Return five normal numbers for each particle's release, shape (particle, 5)."""
         _ = sources
-        out = np.empty((seed.size, 3))
+        out = np.empty((seed.size, 5))
         for n in range(seed.size):
             out[n, 0], out[n, 1], out[n, 2] = normals(seed[n], number[n], 0)
+            out[n, 3], out[n, 4], _ = normals(seed[n], number[n], 0, STREAM)
         return out
 
     return first_draws
