@@ -192,6 +192,12 @@ def footprints(
     threads: Annotated[int, typer.Option(min=1, max=1024, help="the result is the same for any number")] = 1,
     smooth: Annotated[float, typer.Option(min=0, help="width of the kernel over STILT's; 0: none")] = 1.0,
     estimator: Annotated[str, typer.Option(help="growing, or half: the layer of STILT")] = "growing",
+    turbulence: Annotated[
+        str, typer.Option(help="similarity, or hanna_1982: as in FLEXPART, only to compare with such models")
+    ] = "similarity",
+    mesoscale: Annotated[
+        float, typer.Option(min=0, max=1, help="slow wind fluctuations: their sd over the grid wind's")
+    ] = 0.0,
     roughness: Annotated[
         float | None, typer.Option(metavar="M", help="roughness length where the met has none")
     ] = None,
@@ -208,7 +214,7 @@ def footprints(
     given = (*(met or ()), *(files or ()))
     options = Options(
         given, receptors, output, particles, hours, domain, resolution, seed, threads, smooth, estimator,
-        stilt, plot, roughness,
+        stilt, plot, roughness, turbulence, mesoscale,
     )  # fmt: skip
     footprint_command(options, OUT, ERR)
 

@@ -36,6 +36,8 @@ class Options:
     stilt: Path | None
     plot: bool
     roughness: float | None = None
+    turbulence: str = "similarity"
+    mesoscale: float = 0.0
 
 
 def footprint_command(options: Options, out: Console, err: Console) -> None:
@@ -76,6 +78,8 @@ def _make(options: Options, err: Console) -> Made:
         raise ConfigError(f"footprints: {' and '.join(lacking)} missing; see metroflux footprints --help")
     if options.estimator not in ("growing", "half"):
         raise ConfigError(f"--estimator '{options.estimator}'; expected growing or half")
+    if options.turbulence not in ("similarity", "hanna_1982"):
+        raise ConfigError(f"--turbulence '{options.turbulence}'; expected similarity or hanna_1982")
     if options.stilt and (options.resolution is None or not parse_resolution(options.resolution).degrees):
         raise ConfigError(
             "--stilt: its files are in longitude and latitude; expected --resolution in degrees"
@@ -85,8 +89,9 @@ def _make(options: Options, err: Console) -> Made:
         met=options.met, receptors=options.receptors, output=options.output, particles=options.particles,
         hours=options.hours, domain=options.domain, resolution=options.resolution, seed=options.seed,
         threads=options.threads, smoothing=options.smooth,
-        roughness=options.roughness,
+        roughness=options.roughness, mesoscale=options.mesoscale,
         estimator="half" if options.estimator == "half" else "growing",
+        turbulence="hanna_1982" if options.turbulence == "hanna_1982" else "similarity",
     )  # fmt: skip
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, transient=True) as bar:

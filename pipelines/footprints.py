@@ -14,7 +14,7 @@ import xarray as xr
 from metroflux.errors import ConfigError, DataError
 from metroflux.provenance import Stamp, sha256_file, sha256_json
 from pipelines.footprint_grid import Layout, choose_layout, parse_domain, parse_resolution
-from transport.footprints import FootprintSettings, compute_footprints, lag_count
+from transport.footprints import FootprintSettings, Turbulence, compute_footprints, lag_count
 from transport.interchange.lonlat import to_lonlat
 from transport.meteorology.open import read_met_files
 from transport.receptor_table import read_receptor_table, with_releases
@@ -46,6 +46,8 @@ class Request:
     smoothing: float = 1.0
     estimator: Literal["growing", "half"] = "growing"
     roughness: float | None = None
+    turbulence: Turbulence = "similarity"
+    mesoscale: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,9 @@ def make_footprints(request: Request, told: Callable[[int, int], None]) -> Made:
     wanted = ReceptorSettings(request.particles, request.hours, request.seed, min(20, request.particles))
     receptors = read_receptor_table(request.receptors, met, wanted)
     batch = _batch(receptors, layout, request.threads)
-    settings = FootprintSettings(estimator=request.estimator, batch=batch)
+    settings = FootprintSettings(
+        estimator=request.estimator, batch=batch, turbulence=request.turbulence, mesoscale=request.mesoscale
+    )
     footprints = compute_footprints(met, receptors, layout.grid, settings, Threads(request.threads, told))
     clock.append(perf_counter())
     footprints = smooth(footprints, smoothing)
@@ -155,6 +159,7 @@ def _stamp(footprints: xr.Dataset, request: Request, layout: Layout) -> xr.Datas
         "particles": request.particles, "hours": request.hours, "domain": request.domain,
         "resolution": request.resolution, "seed": request.seed, "smoothing": request.smoothing,
         "estimator": request.estimator, "roughness": request.roughness,
+        "turbulence": request.turbulence, "mesoscale": request.mesoscale,
     }  # fmt: skip
     inputs = {str(path.name): _sha256(path) for path in (*request.met, request.receptors)}
     digest = sha256_json([settings, inputs])

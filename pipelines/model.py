@@ -69,7 +69,12 @@ def _receptors(job: Job, chosen: sections.Particles, seed: int) -> xr.Dataset:
 
 def _footprints(job: Job, receptors: xr.Dataset, chosen: sections.Particles) -> xr.Dataset:
     grid = Grid.from_dataset(job.dataset("grid"))
-    settings = FootprintSettings(estimator=chosen.estimator, batch=chosen.batch)
+    settings = FootprintSettings(
+        estimator=chosen.estimator,
+        batch=chosen.batch,
+        turbulence=chosen.turbulence,
+        mesoscale=chosen.mesoscale,
+    )
     return compute_footprints(job.dataset("met"), receptors, grid, settings, job.remembering)
 
 

@@ -16,6 +16,7 @@ from transport.met import check_axes, check_coverage, check_same_crs
 from transport.particles import HOUR, Flight, MetTimes, fly, release
 
 Arrays = dict[str, npt.NDArray[np.generic]]
+Turbulence = Literal["similarity", "hanna_1982"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,10 @@ class FootprintSettings:
     batch : receptors marched together; changes memory and speed, never a bit of the result
     early_step, late_step : time step, about, over the Lagrangian time scale: of young particles, and at most
     step_growth : time step over a particle's age up to which it grows from early to late
+    turbulence : "similarity", or "hanna_1982" as FLEXPART and STILT have it, only to compare with them: it
+        fails the Prairie Grass experiment (docs/transport.md)
+    mesoscale : sd of each particle's slow wind fluctuation over the sd of the grid's wind around it (Maryon
+        1998; 0.16 in FLEXPART), 0 for none: small where the met resolves a few km (docs/transport.md)
     """
 
     estimator: Literal["growing", "half"] = "growing"
@@ -33,10 +38,18 @@ class FootprintSettings:
     early_step: float = 0.1
     late_step: float = 1.0
     step_growth: float = 0.1
+    turbulence: Turbulence = "similarity"
+    mesoscale: float = 0.0
 
     def __post_init__(self) -> None:
         if self.estimator not in ("growing", "half"):
             raise ConfigError(f"footprints: estimator '{self.estimator}'; expected 'growing' or 'half'")
+        if self.turbulence not in ("similarity", "hanna_1982"):
+            raise ConfigError(
+                f"footprints: turbulence '{self.turbulence}'; expected 'similarity' or 'hanna_1982'"
+            )
+        if not 0.0 <= self.mesoscale <= 1.0:
+            raise ConfigError(f"footprints: mesoscale = {self.mesoscale}; expected 0 to 1")
         if self.batch < 1:
             raise ConfigError(f"footprints: batch = {self.batch}; expected at least 1")
         if not (0 < self.early_step <= self.late_step <= 1 and 0 <= self.step_growth <= 0.2):
@@ -47,8 +60,8 @@ class FootprintSettings:
 
     def rules(self) -> Rules:
         """Return the settings as the kernel takes them."""
-        half = int(self.estimator == "half")
-        return Rules(self.early_step, self.late_step, self.step_growth, half)
+        half, by_hanna = int(self.estimator == "half"), int(self.turbulence == "hanna_1982")
+        return Rules(self.early_step, self.late_step, self.step_growth, half, by_hanna, self.mesoscale)
 
 
 @dataclass(frozen=True)

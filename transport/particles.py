@@ -12,7 +12,7 @@ import xarray as xr
 from metroflux.constants import M_AIR
 from metroflux.errors import DataError
 from transport.kernels.field import Fields, level_bins
-from transport.kernels.march import first_draws, march
+from transport.kernels.march import first_draws, march, march_by_hanna
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
 from transport.kernels.vector import WIDTH
 from transport.met import check_hour, hours_to_ns, map_scale
@@ -98,6 +98,7 @@ def make_particles(place: Floats, weight: Floats, receptor: Ints, seed: Ints, nu
     return Particles(
         x=place[:, 0].copy(), y=place[:, 1].copy(), z=place[:, 2].copy(),
         psi=draws[:, 0].copy(), chi_x=draws[:, 1].copy(), chi_y=draws[:, 2].copy(),
+        meander_x=draws[:, 3].copy(), meander_y=draws[:, 4].copy(),
         age=zeros[0], spread=zeros[1],
         status=np.full(n, ALIVE, dtype=np.int64), receptor=receptor, seed=seed, number=number,
         drawn=np.zeros(n, dtype=np.int64),
@@ -115,6 +116,7 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
         If a met time on the way cannot be used, or the target lacks a receptor or a lag on the way.
     """
     p, steps = flight.particles, 0
+    move = march_by_hanna if rules.by_hanna else march
     for early, late in _windows(flight, met.time, sign):
         enter = late if sign < 0 else early
         length = (late - early) * 1e-9
@@ -128,8 +130,9 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
         late_in, late_out = weights if sign > 0 else weights[::-1]
         target.lag[:] = (flight.origin - late) // HOUR
         _check_target(target, moving)
-        window = Window(float(sign), length, float(late_in), float(late_out))
-        steps += march(p, met.fields(i), window, target, rules)
+        interval = float(met.time[i + 1] - met.time[i]) * 1e-9
+        window = Window(float(sign), length, float(late_in), float(late_out), interval)
+        steps += move(p, met.fields(i), window, target, rules)
     return steps
 
 

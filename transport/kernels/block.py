@@ -16,6 +16,7 @@ bits of a particle's flight do not depend on its lane. Lanes without a particle 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +26,18 @@ from transport.kernels.elementary import exp, inlined
 from transport.kernels.field import RHO, Fields, Place, U, V, W, gather, level_interval, profile_ratio
 from transport.kernels.random import normals
 from transport.kernels.state import ALIVE, EAST, NORTH, SOUTH, TOP, WEST, Rules, Target, Window
-from transport.kernels.turbulence import horizontal, length_scale, vertical
+from transport.kernels.turbulence import horizontal, length_scale
 from transport.kernels.vector import WIDTH
 
 LANES = 128
 
+Vertical = Callable[[float, float, float, float], tuple[float, float, float]]
+"""sigma_w, its gradient and time scale at a height, for u*, 1/L and mixing height: a set of turbulence."""
+
 # rows of `s`, float64: the state that stays with a particle ...
 X, Y, Z, PSI, CHI_X, CHI_Y, AGE, SPREAD, FLOOR, WEIGHT, UNTIL, LEFT = (LANES * r for r in range(12))
-STATE = 12
+MEANDER_X, MEANDER_Y = (LANES * r for r in range(12, 14))
+STATE = 14
 # ... and what a step computes
 FX, FY, LATE, DT, BOTTOM, DEPTH, DENSITY, DENSITY_SLOPE, RISE, KICK, DX, DY, AMOUNT = (
     LANES * r for r in range(STATE, STATE + 13)
@@ -161,7 +166,7 @@ def feel_air(
 
 
 @inlined
-def first_half(s: NDArray[np.float64], rules: Rules) -> None:
+def first_half(s: NDArray[np.float64], rules: Rules, vertical: Vertical) -> None:
     """Go half a step with the turbulent velocity at hand, to its middle; there its time is known."""
     for n in range(LANES):
         ustar, inverse_l, h, age, left = s[USTAR + n], s[INVERSE_L + n], s[H + n], s[AGE + n], s[LEFT + n]
