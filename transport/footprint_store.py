@@ -82,7 +82,7 @@ class FootprintStore:
                 fault = error.strerror or "cannot be read"
             else:
                 if hashlib.sha256(data).hexdigest() == held["sha256"]:
-                    return _load(path)
+                    return load_arrays(path)
                 fault = "SHA-256 differs from the one it was written with"
         LOG.warning("%s: %s; its footprints are computed again", path, fault)
         return None
@@ -92,7 +92,7 @@ class FootprintStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         name = f"{sha256_json(list(keys))[:16]}-{uuid.uuid4().hex[:8]}"
         building, path = self.folder / f".tmp-{name}.zip", self.folder / f"{name}.zip"
-        _save(building, arrays)
+        save_arrays(building, arrays)
         record = {"keys": list(keys), "sha256": sha256_file(building)}
         building.replace(path)
         text = self.folder / f".tmp-{name}.json"
@@ -184,7 +184,7 @@ def _digests(met: xr.Dataset, times: list[int]) -> dict[int, str]:
         digest = hashlib.sha256(str(met.time.values[i]).encode())
         for name in names:
             digest.update(f"{name}{now[name].dims}{now[name].dtype}".encode())
-            digest.update(memoryview(np.ascontiguousarray(now[name].values)))
+            digest.update(np.ascontiguousarray(now[name].values).data)
         found[i] = digest.hexdigest()
     return found
 
@@ -209,7 +209,8 @@ def _record(path: Path) -> dict[str, Any] | None:
     return None
 
 
-def _save(path: Path, arrays: Arrays) -> None:
+def save_arrays(path: Path, arrays: Arrays) -> None:
+    """Write arrays to one zip file of zarr, on the disk when it returns."""
     texts = {name: arrays[name].astype(str).tolist() for name in _TEXTS if name in arrays}
     packed = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
     store = ZipStore(path, mode="w")
@@ -225,7 +226,8 @@ def _save(path: Path, arrays: Arrays) -> None:
         os.fsync(stream.fileno())
 
 
-def _load(path: Path) -> Arrays:
+def load_arrays(path: Path) -> Arrays:
+    """Return the arrays of such a file."""
     store = ZipStore(path, mode="r")
     group = zarr.open_group(store, mode="r")
     arrays: dict[str, npt.NDArray[np.generic]] = {}
