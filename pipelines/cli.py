@@ -204,6 +204,16 @@ def footprints(
     stilt: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="also write STILT's files; needs degrees")
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="keep footprints and met here; what is there is not computed"),
+    ] = None,
+    nest: Annotated[
+        str | None, typer.Option(metavar="W,S,E,N", help="also a fine grid here, in a file of its own")
+    ] = None,
+    nest_resolution: Annotated[
+        str | None, typer.Option(metavar="M", help="cell size of the fine grid, such as 250m")
+    ] = None,
     plot: Annotated[
         bool, typer.Option("--plot", help="draw PNGs beside the output; without --met: of the existing one")
     ] = False,
@@ -214,9 +224,22 @@ def footprints(
     given = (*(met or ()), *(files or ()))
     options = Options(
         given, receptors, output, particles, hours, domain, resolution, seed, threads, smooth, estimator,
-        stilt, plot, roughness, turbulence, mesoscale,
+        stilt, plot, roughness, turbulence, mesoscale, store, nest, nest_resolution,
     )  # fmt: skip
     footprint_command(options, OUT, ERR)
+
+
+@cli.command()
+def store(
+    folder: Annotated[Path, typer.Argument(metavar="STORE", help="folder of kept footprints")],
+    prune_older_than: Annotated[
+        float | None, typer.Option(min=0, metavar="DAYS", help="remove what was made longer ago")
+    ] = None,
+) -> None:
+    """Tell how much a store of footprints holds, or remove what is old."""
+    from pipelines.footprint_command import tend_store
+
+    tend_store(folder, prune_older_than, OUT)
 
 
 if __name__ == "__main__":

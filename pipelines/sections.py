@@ -214,3 +214,12 @@ class Archive(Section):
         default="directory",
         description="'icechunk': one repository with a commit per run; 'directory': a folder per run",
     )
+
+
+class Store(Section):
+    """What is kept from run to run; it changes no result, only how much is computed."""
+
+    path: OutputFolder = Field(
+        description="folder of footprints that later runs use too; relative to the folder of the "
+        "configuration; workers on other machines must see it"
+    )
