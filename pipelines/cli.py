@@ -17,6 +17,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+observations = typer.Typer(help="Look at files of observations.", no_args_is_help=True)
+cli.add_typer(observations, name="observations")
 OUT, ERR = Console(), Console(stderr=True)
 CORES = os.cpu_count() or 1
 
@@ -131,6 +133,23 @@ def doctor() -> None:
 
     if not examine(OUT):
         raise SystemExit(1)
+
+
+@observations.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="file of observations")],
+    form: Annotated[
+        str, typer.Option("--format", help="auto: recognised by its content; else a reader's name")
+    ] = "auto",
+    species: Annotated[str | None, typer.Option(help="only this gas")] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="draw each gas into a PNG in the current folder")
+    ] = False,
+) -> None:
+    """Tell what a file of observations holds, what of it would be used, dropped and why."""
+    from pipelines.inspect_command import inspect_file
+
+    inspect_file(file, form, species, plot, OUT)
 
 
 @cli.command()

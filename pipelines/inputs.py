@@ -17,8 +17,9 @@ from metroflux.uncertainty import Random, Shared, attach, components
 from metroflux.units import mole_fraction_factor
 from observations.columns import ColumnMapping, read_columns
 from observations.components import Group, exponential, group
-from observations.icos import read_icos
+from observations.formats.series import Supplement
 from observations.lidar import compare_mixing_height
+from observations.recognise import read
 from observations.selection import Selection, select
 from observations.table import Site, TableMapping, read_table
 from pipelines import sections, sources
@@ -132,21 +133,35 @@ def read_source(source: sources.Source, species: str) -> xr.Dataset:
     match source:
         case sources.TableSource():
             return read_table(source.file, table_mapping(source, species))
-        case sources.IcosSource():
-            return read_icos(source.file, source.accept_unknown_scale)
+        case sources.FormatSource():
+            return read(source.file, source.reader, supplement(source, species))
         case sources.ColumnSource():
             chosen = source.model_dump(exclude={"reader", "file"})
             return read_columns(source.file, ColumnMapping(species=species, **chosen))
 
 
+def supplement(source: sources.FormatSource, species: str) -> Supplement:
+    """Return what the configuration adds to what a file says of itself."""
+    return Supplement(
+        species=species,
+        sites=_sites_of(source.sites),
+        scale=source.scale,
+        averaging_s=source.averaging_s,
+        accept_unknown_scale=source.accept_unknown_scale,
+    )
+
+
+def _sites_of(places: Mapping[str, sources.Site]) -> dict[str, Site]:
+    return {
+        name: Site(site.latitude, site.longitude, float("nan") if site.inlet is None else site.inlet)
+        for name, site in places.items()
+    }
+
+
 def table_mapping(source: sources.TableSource, species: str) -> TableMapping:
     """Return how a table is read."""
-    places = {
-        name: Site(site.latitude, site.longitude, float("nan") if site.inlet is None else site.inlet)
-        for name, site in source.sites.items()
-    }
     chosen = source.model_dump(exclude={"reader", "file", "sites"})
-    return TableMapping(species=species, sites=places, **chosen)
+    return TableMapping(species=species, sites=_sites_of(source.sites), **chosen)
 
 
 def choose(job: Job) -> Outputs:
