@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import erf, sqrt
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -101,13 +102,16 @@ _Work = tuple[npt.NDArray[np.float32], Floats, Floats, Smoothing]
 def _one(common: _Work, n: int) -> tuple[npt.NDArray[np.float32], Floats]:
     """Return one receptor's smoothed footprint and the width of each lag, m."""
     foot, ages, step, settings = common
-    out, widths = np.empty(foot.shape[1:], dtype=np.float32), np.zeros(foot.shape[1])
+    out, widths = np.zeros(foot.shape[1:], dtype=np.float32), np.zeros(foot.shape[1])
     for k in range(foot.shape[1]):
-        layer = foot[n, k].astype(np.float64)
-        width = kernel_width(layer, ages[n, k], step, settings)
+        box = _box(foot[n, k])
+        seen = foot[n, k, box[0] : box[1], box[2] : box[3]].astype(np.float64)
+        width = kernel_width(seen, ages[n, k], step, settings)
         if width > 0:
-            layer = spread(layer, width / step, settings.reach)
-        out[k], widths[k] = layer, width
+            _spread(seen, box, width / step, settings.reach, out[k])
+        else:
+            out[k, box[0] : box[1], box[2] : box[3]] = seen
+        widths[k] = width
     return out, widths
 
 
@@ -132,21 +136,45 @@ def kernel_width(layer: Floats, age: float, step: Floats, settings: Smoothing) -
 
 def spread(layer: Floats, width: Floats, reach: float) -> Floats:
     """Return a layer convolved with a Gaussian along y and x, sum kept; width in cells, (y, x)."""
-    rows, columns = np.flatnonzero(layer.any(axis=1)), np.flatnonzero(layer.any(axis=0))
-    if rows.size == 0:
-        return layer
-    kernels = [gaussian(float(w), reach) for w in width]
-    low = [max(0, a[0] - (k.size - 1)) for a, k in zip((rows, columns), kernels, strict=True)]
-    high = [a[-1] + k.size for a, k in zip((rows, columns), kernels, strict=True)]
-    window = np.ascontiguousarray(layer[low[0] : high[0], low[1] : high[1]])
-    shape = layer.shape
-    half = np.zeros_like(window)
-    _along_y(window, kernels[0], _scale(shape[0], kernels[0])[low[0] : high[0]], half)
-    full = np.zeros_like(window)
-    _along_x(half, kernels[1], _scale(shape[1], kernels[1])[low[1] : high[1]], full)
-    out = np.zeros_like(layer)
-    out[low[0] : high[0], low[1] : high[1]] = full
+    out, box = np.zeros_like(layer), _box(layer)
+    if box[1] > box[0]:
+        _spread(layer[box[0] : box[1], box[2] : box[3]], box, width, reach, out)
     return out
+
+
+def _spread(
+    seen: Floats,
+    box: tuple[int, int, int, int],
+    width: Floats,
+    reach: float,
+    out: npt.NDArray[np.floating[Any]],
+) -> None:
+    """Write what lies in a box (first row, last + 1, first column, last + 1), spread, into out (y, x)."""
+    kernels = [gaussian(float(w), reach) for w in width]
+    low = [max(0, first - (k.size - 1)) for first, k in zip(box[::2], kernels, strict=True)]
+    high = [min(n, last + k.size - 1) for n, last, k in zip(out.shape, box[1::2], kernels, strict=True)]
+    window = np.zeros((high[0] - low[0], high[1] - low[1]))
+    window[box[0] - low[0] : box[1] - low[0], box[2] - low[1] : box[3] - low[1]] = seen
+    half = np.zeros_like(window)
+    _along_y(window, kernels[0], _scale(out.shape[0], kernels[0])[low[0] : high[0]], half)
+    full = np.zeros_like(window)
+    _along_x(half, kernels[1], _scale(out.shape[1], kernels[1])[low[1] : high[1]], full)
+    out[low[0] : high[0], low[1] : high[1]] = full
+
+
+@njit(cache=True, nogil=True)
+def _box(layer: npt.NDArray[np.floating[Any]]) -> tuple[int, int, int, int]:
+    """Return first row, last + 1, first column, last + 1 of what is not zero; all zero if there is none."""
+    ny, nx = layer.shape
+    south, north, west, east = ny, 0, nx, 0
+    for j in range(ny):
+        for i in range(nx):
+            if layer[j, i] != 0.0:
+                south, north = min(south, j), j + 1
+                west, east = min(west, i), max(east, i + 1)
+    if north == 0:
+        return 0, 0, 0, 0
+    return south, north, west, east
 
 
 def gaussian(width: float, reach: float) -> Floats:

@@ -2,19 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
-from scipy.sparse import csr_array, diags_array
 
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.grid import Grid
 from metroflux.provenance import sha256_json
-from priors.cells import EqualAreaPlane, Lattice, LonLatCells, derive_bounds, source_area
+from priors.cells import LonLatCells, derive_bounds
 from priors.regrid import conservative_weights
+from transport.interchange.shares import Shares
 from transport.kernels.state import EDGES
 
 Floats = npt.NDArray[np.float64]
@@ -108,23 +109,25 @@ def footprints_lonlat(
     DataError
         If a footprint is not finite: it would become an unexplained zero.
     """
-    bad = ~np.isfinite(foot).all(axis=(1, 2, 3))
+    bad = ~np.isfinite(foot.sum(axis=(1, 2, 3), dtype=np.float64))
     if bad.any():
         raise DataError(f"{where}: footprint of {releases.time[bad][0]} has values that are not finite")
-    order = np.argsort(axes.lat)
-    lat, foot = axes.lat[order].astype(np.float64), foot[:, :, order]
+    lat = axes.lat.astype(np.float64)
+    if not np.all(np.diff(lat) > 0):
+        order = np.argsort(lat)
+        lat, foot = lat[order], foot[:, :, order]
     lon = axes.lon.astype(np.float64)
     count = foot.shape[0]
     texts = [np.datetime_as_string(t, unit="s") for t in releases.time]
     places = np.stack([releases.latitude, releases.longitude, releases.height], axis=1)
     ids = [sha256_json([releases.name, texts[n], places[n].tolist()])[:16] for n in range(count)]
     outside = np.full((count, len(EDGES)), np.nan) if known.outside is None else known.outside
-    seen = np.abs(foot).sum(axis=(1, 2, 3), dtype=np.float64) > 0
+    seen = foot.any(axis=(1, 2, 3))
     sensitivity = {"units": "m2 s mol-1", "long_name": "mole fraction per surface flux"}
     north, east = {"units": "degrees_north"}, {"units": "degrees_east"}
     ds = xr.Dataset(
         {
-            "foot": (("receptor", "lag", "lat", "lon"), foot.astype(np.float32), sensitivity),
+            "foot": (("receptor", "lag", "lat", "lon"), foot.astype(np.float32, copy=False), sensitivity),
             "outside": (("receptor", "edge"), outside, {"units": "1"}),
             "off_grid": ("receptor", np.full(count, np.nan), {"units": "m2 s mol-1"}),
             "reason": ("receptor", np.where(seen, "ok", "no sensitivity in the file's domain")),
@@ -224,21 +227,27 @@ def to_lonlat(footprints: xr.Dataset, cells: LonLatCells) -> xr.Dataset:
     (`receptor_table.with_releases`).
     """
     schema.check(footprints, "footprints")
-    grid = Grid.from_dataset(footprints)
-    share = _shares(cells, grid)
+    shares = _shares(Grid.from_dataset(footprints), cells.lon_bounds.tobytes(), cells.lat_bounds.tobytes())
     n, lags = footprints.sizes["receptor"], footprints.sizes["lag"]
-    flat = footprints.foot.values.reshape(n * lags, -1).astype(np.float64)
-    foot = (share @ flat.T).T.reshape(n, lags, *cells.shape)
+    foot, beside = shares(footprints.foot.values.reshape(n * lags, *footprints.foot.shape[2:]))
+    foot, beside = foot.reshape(n, lags, *cells.shape), beside.reshape(n, lags).sum(axis=1)
     releases = _releases(footprints)
     axes = Axes(cells.lon_bounds.mean(axis=1), cells.lat_bounds.mean(axis=1), lag_bounds_of(footprints))
     known = Known(footprints.outside.values, footprints.attrs)
     ds = footprints_lonlat(foot, axes, releases, known, "footprints")
-    beside = flat.sum(axis=1).reshape(n, lags).sum(axis=1) - foot.sum(axis=(1, 2, 3))
     if "off_grid" in footprints.variables:
         beside = beside + footprints.off_grid.values
     return ds.assign(
         off_grid=("receptor", beside, {"units": "m2 s mol-1"}), reason=footprints.reason.variable
     ).assign_coords(receptor=footprints.receptor.variable, datum_id=footprints.datum_id.variable)
+
+
+@lru_cache(maxsize=1)
+def _shares(grid: Grid, lon_bounds: bytes, lat_bounds: bytes) -> Shares:
+    """Return the shares; the batches of a run have them in common."""
+    return Shares.between(
+        grid, LonLatCells(*(np.frombuffer(bounds).reshape(-1, 2) for bounds in (lon_bounds, lat_bounds)))
+    )
 
 
 def _releases(footprints: xr.Dataset) -> Releases:
@@ -262,13 +271,6 @@ def lag_bounds_of(footprints: xr.Dataset) -> Floats:
         return footprints.lag_bounds.values
     lag = footprints.lag.values.astype(np.float64)
     return np.stack([lag, lag + 1.0], axis=1)
-
-
-def _shares(cells: LonLatCells, grid: Grid) -> csr_array:
-    """Return the share of each grid cell's area in each cell, shape (cells, grid cells)."""
-    plane = EqualAreaPlane.around(grid)
-    overlap = conservative_weights(cells, grid) @ diags_array(source_area(cells, plane).ravel())
-    return (diags_array(1.0 / Lattice.of(grid).areas(plane).ravel()) @ overlap).T.tocsr()
 
 
 def full_hour(times: Times) -> Times:
