@@ -18,13 +18,9 @@ from scipy.sparse import csr_array
 
 from inversion.covariance import Covariance, GridCorrelation, TimeCorrelation
 from inversion.diagnostics import diagnose
-from inversion.gram import GramInputs, gram
 from inversion.problem import PriorError, Problem
-from inversion.rows import SlicedRows
 from inversion.solver import GIB, condition, estimate_memory, solve
-from inversion.threads import one_thread
 from metroflux.correlated import SiteCorrelated
-from metroflux.parallel import serial
 from metroflux.uncertainty import ErrorModel
 
 Floats = npt.NDArray[np.float64]
