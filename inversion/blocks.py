@@ -66,13 +66,9 @@ def state_block(common: StateInputs, block: StateBlock) -> tuple[Floats, Floats]
     shape = (len(block.sectors), len(block.times), cells)
     taken, kernel = np.empty(shape), np.empty(shape)
     with one_thread():
-        white = np.zeros((len(block.times), n, cells))
-        for k, t in enumerate(block.times):
-            row, dense = rows.at(t)
-            white[k, row] = dense
-            white[k] = factor.whiten_in_place(white[k])
+        white = [factor.whiten_in_place(rows.every(t)) for t in block.times]
         for j, s in enumerate(block.sectors):
-            response = np.zeros_like(white)
+            response = np.zeros((len(block.times), n, cells))
             add_response(rows, common.covariances[s], range(n), block.times, response)
             for k in range(len(block.times)):
                 whitened = factor.whiten_in_place(response[k])

@@ -52,7 +52,7 @@ class SlicedRows:
         """Return the slices filled with zeros, shape (slice, cell)."""
         which = np.fromiter(slices, np.int64)
         out = np.zeros((which.size, self.shape[2]))
-        _fill(which, self.start, self.time, self.column, self.value, out)
+        _fill(which, np.arange(which.size), self.start, self.time, self.column, self.value, out)
         return out
 
     def summed(self, slices: Ints, into: Ints, weight: Floats, scale: Floats, count: int) -> Floats:
@@ -64,21 +64,22 @@ class SlicedRows:
         _add(slices, into, weight, scale, self.start, self.time, self.column, self.value, out)
         return out
 
-    def at(self, time: int, from_row: int = 0) -> tuple[Ints, Floats]:
-        """Return the data from `from_row` on that see one flux time, and their slices (datum, cell)."""
-        begin = int(self.first[from_row])
-        which = begin + np.flatnonzero(self.time[begin:] == time)
-        return self.row[which], self.dense(which)
+    def every(self, time: int) -> Floats:
+        """Return H of one flux time, shape (obs, cell)."""
+        which = np.flatnonzero(self.time == time)
+        out = np.zeros((self.shape[0], self.shape[2]))
+        _fill(which, self.row[which], self.start, self.time, self.column, self.value, out)
+        return out
 
 
 @njit(cache=True, nogil=True)
-def _fill(slices, start, time, column, value, out):  # type: ignore[no-untyped-def]
-    """Write each slice to its row of out, shape (slice, cell), zero before."""
+def _fill(slices, into, start, time, column, value, out):  # type: ignore[no-untyped-def]
+    """Write each slice to row into[k] of out, shape (any, cell), zero before."""
     cells = out.shape[1]
     for k in range(slices.size):
         s = slices[k]
         for p in range(start[s], start[s + 1]):
-            out[k, column[p] - time[s] * cells] = value[p]
+            out[into[k], column[p] - time[s] * cells] = value[p]
 
 
 @njit(cache=True, nogil=True)
