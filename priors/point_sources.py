@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from metroflux.errors import DataError
+from metroflux import schema
+from metroflux.errors import ConfigError, DataError
 from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.units import FILL_LIMIT
@@ -39,6 +40,28 @@ class PointMapping:
     stack_height: str | None = None
     carbon_mass: bool = False
     inventory: Inventory = field(default_factory=Inventory)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """How elevated plants emit.
+
+    depth : of the layer that takes up the emission, m
+    relative_sd : standard uncertainty of each plant's emission as a share of it
+    """
+
+    depth: float
+    relative_sd: float
+
+    def __post_init__(self) -> None:
+        if not (self.depth > 0 and self.relative_sd >= 0):
+            raise ConfigError(
+                f"elevated sources: depth = {self.depth} m, relative_sd = {self.relative_sd}; "
+                "expected depth > 0, relative_sd >= 0"
+            )
+
+
+_ANY_TIME = np.array(["1970-01-01", "1970-01-02"], dtype="datetime64[ns]")  # plants are constant in time
 
 
 def read_point_sources(
@@ -73,6 +96,48 @@ def read_point_sources(
     flux = {name: _on_grid(rows[rows["inside"]], grid, flux_time_edges) for name, rows in sectors.items()}
     prior = make_prior(grid.coords(), flux, flux_time_edges, mapping.species, mapping.inventory)
     return with_outside_share(prior, np.array([_outside_share(rows) for rows in sectors.values()])), plants
+
+
+def read_elevated_sources(path: Path, mapping: PointMapping, grid: Grid, layer: Layer) -> xr.Dataset:
+    """Return the plants of a table as sources of their own, each with the layer that it emits into.
+
+    The layer is centred on the stack height; where it would reach below the ground it starts there.
+
+    Parameters
+    ----------
+    mapping : its `stack_height` is the effective height of release: plume rise is for the user to add
+
+    Returns
+    -------
+    Dataset `point_sources`: the plants inside the grid, by name; attribute `left_out` names the others.
+
+    Raises
+    ------
+    DataError
+        As `read_point_sources`; or if no column has heights, or two plants have one name.
+    """
+    if mapping.stack_height is None:
+        raise DataError(
+            f"{path}: no stack_height in the mapping; expected the column with heights of release"
+        )
+    _, plants = read_point_sources(path, mapping, grid, _ANY_TIME)
+    inside = plants[plants["inside"]]
+    twice = sorted(inside["name"][inside["name"].duplicated()].unique())
+    if twice:
+        raise DataError(f"{path}: several plants are named {', '.join(twice)}; expected a name for each")
+    x, y = grid.to_xy(inside["longitude"], inside["latitude"])
+    bottom = np.maximum(inside["stack_height"].to_numpy() - 0.5 * layer.depth, 0.0)
+    emission = inside["emission"].to_numpy()
+    data = {
+        "x": (x, "m"), "y": (y, "m"), "bottom": (bottom, "m"), "top": (bottom + layer.depth, "m"),
+        "emission": (emission, "mol s-1"), "emission_sd": (layer.relative_sd * emission, "mol s-1"),
+    }  # fmt: skip
+    variables = {n: ("source", np.asarray(v, np.float64), {"units": unit}) for n, (v, unit) in data.items()}
+    names = inside["name"].to_numpy(str), inside["sector"].to_numpy(str)
+    ds = xr.Dataset(variables).assign_coords(source=("source", names[0]), sector=("source", names[1]))
+    return schema.check(
+        ds.assign_attrs(left_out=plants.loc[~plants["inside"], "name"].tolist()), "point_sources"
+    )
 
 
 def _outside_share(plants: pd.DataFrame) -> float:

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from metroflux import schema
-from metroflux.errors import DataError
+from metroflux.errors import ConfigError, DataError
 from metroflux.grid import Grid
 from priors.errors import with_sd
-from priors.point_sources import PointMapping, read_point_sources
+from priors.point_sources import Layer, PointMapping, read_elevated_sources, read_point_sources
 
 GRID = Grid("EPSG:32632", 600_000.0, 5_250_000.0, 2_000.0, 2_000.0, 10, 8)
 EDGES = np.array(["2022-01-01", "2022-01-02", "2022-01-03"], dtype="datetime64[ns]")
@@ -105,3 +105,31 @@ def test_german_plants_with_a_broken_latitude_are_refused_and_the_rest_conserved
     total = float((prior.flux[:, 0] * prior.cell_area).sum()) * 0.0440095 * 3600 / 1e3
     assert total == pytest.approx(inside, rel=1e-9)
     assert listed["inside"].mean() > 0.9
+
+
+def test_elevated_plants_keep_their_rate_and_get_the_layer_around_their_height(tmp_path: Path) -> None:
+    table = plants([601_000.0, 601_500.0, 580_000.0], [5_251_000.0, 5_251_900.0, 5_251_000.0])
+    table["height"] = [180.0, 10.0, 50.0]
+    table.to_csv(tmp_path / "p.csv", index=False)
+    mapping = replace(MAPPING, stack_height="height")
+    sources = read_elevated_sources(tmp_path / "p.csv", mapping, GRID, Layer(60.0, 0.2))
+    assert list(sources.source.values) == ["P0", "P1"]
+    assert sources.attrs["left_out"] == ["P2"]
+    np.testing.assert_allclose(sources.x, [601_000.0, 601_500.0], atol=1e-3)
+    np.testing.assert_array_equal(sources.bottom, [150.0, 0.0])  # no layer below the ground
+    np.testing.assert_array_equal(sources.top, [210.0, 60.0])
+    np.testing.assert_allclose(sources.emission * 0.0440095 * 365.25 * 86400 / 1e3, 1e6, rtol=1e-12)
+    np.testing.assert_allclose(sources.emission_sd, 0.2 * sources.emission)
+
+
+def test_elevated_plants_need_heights_and_names_of_their_own(tmp_path: Path) -> None:
+    table = plants([601_000.0, 601_500.0], [5_251_000.0, 5_251_900.0])
+    table["height"], table["name"] = 100.0, "Moorburg"
+    table.to_csv(tmp_path / "p.csv", index=False)
+    with pytest.raises(DataError, match="no stack_height in the mapping"):
+        read_elevated_sources(tmp_path / "p.csv", MAPPING, GRID, Layer(60.0, 0.2))
+    mapping = replace(MAPPING, stack_height="height")
+    with pytest.raises(DataError, match="several plants are named Moorburg"):
+        read_elevated_sources(tmp_path / "p.csv", mapping, GRID, Layer(60.0, 0.2))
+    with pytest.raises(ConfigError, match="expected depth > 0"):
+        Layer(0.0, 0.2)

@@ -44,7 +44,8 @@ FX, FY, LATE, DT, BOTTOM, DEPTH, DENSITY, DENSITY_SLOPE, RISE, KICK, DX, DY, AMO
 )
 H, USTAR, INVERSE_L, Z0, SCALE = (LANES * r for r in range(STATE + 13, STATE + 18))
 SIGMA, SIGMA_SLOPE, TIME, STRIDE_SLOPE = (LANES * r for r in range(STATE + 18, STATE + 22))
-ROWS = STATE + 22
+MIDDLE = LANES * (STATE + 22)
+ROWS = STATE + 23
 
 # rows of `q`, int64: likewise
 WHO, SEED, NUMBER, DRAWN = (LANES * r for r in range(4))
@@ -54,7 +55,7 @@ WHOLE_ROWS = KEYS + 6
 
 SHORTEST = 1.0  # s
 LONGEST = 60.0  # s; keeps a step within a few hundred metres of the ground below it
-_QUANTUM = 1.5 * 2.0**52 * 2.0**-42
+QUANTUM = 1.5 * 2.0**52 * 2.0**-42
 """Added and subtracted, it rounds an amount of footprint to a multiple of 2^-42 m2 s mol-1 (2e-13).
 
 Sums of such multiples are exact below 2048 m2 s mol-1, hence the same in any order of particles.
@@ -241,7 +242,7 @@ def second_half(s: NDArray[np.float64], rules: Rules) -> None:
         spread = s[SPREAD + n] + spread_gain(sigma, time, age, dt)
         depth = layer_depth(spread, s[FLOOR + n], s[H + n], rules.half_layer)
         amount = s[WEIGHT + n] * dt / (depth * s[DENSITY + n]) if z < depth else 0.0
-        s[AMOUNT + n] = (amount + _QUANTUM) - _QUANTUM
+        s[AMOUNT + n] = (amount + QUANTUM) - QUANTUM
         z, psi = half_way(z + s[RISE + n], psi, dt * sigma, s[STRIDE_SLOPE + n])
         s[Z + n], s[PSI + n] = z, psi
         s[SPREAD + n] = spread

@@ -15,6 +15,7 @@ from transport.kernels.elementary import inlined
 from transport.kernels.field import Fields
 from transport.kernels.mesoscale import STREAM, meander
 from transport.kernels.random import normals
+from transport.kernels.sources import deposit_at_sources, note_height
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
 from transport.kernels.turbulence import vertical
 from transport.kernels.vector import WIDTH
@@ -122,9 +123,13 @@ def _march(sources: int, by_hanna: int) -> March:
             if rules.mesoscale > 0.0:
                 meander(s, q, fields, live, (rules.mesoscale, 0.5 * window.interval), air)
             b.carry(s, air, fields.levels[0], window.sign)
+            if target.sources.bottom.size > 0:
+                note_height(s)
             b.second_half(s, rules)
             b.advance(s, q, fields, target)
             deposit(p, target, s, q, live)
+            if target.sources.bottom.size > 0:
+                deposit_at_sources(p, target, s, q, live)
             steps += live
             lane = 0
             while lane < live:

@@ -63,6 +63,27 @@ class Window(NamedTuple):
     interval: float
 
 
+class Sources(NamedTuple):
+    """Elevated sources and what particles add to them.
+
+    first : int64[y, x], a source in each cell of the flux grid, -1 for none
+    following : int64[source], another source in the same cell, -1 for no further one
+    bottom, top : float64[source], layer that a source emits into, m above ground
+    foot : float64[receptor, lag, source], m2 s mol-1, updated in place
+    """
+
+    first: NDArray[np.int64]
+    following: NDArray[np.int64]
+    bottom: NDArray[np.float64]
+    top: NDArray[np.float64]
+    foot: NDArray[np.float64]
+
+
+NO_SOURCES = Sources(
+    np.full((1, 1), -1, np.int64), np.zeros(0, np.int64), np.zeros(0), np.zeros(0), np.zeros((1, 1, 0))
+)
+
+
 class Target(NamedTuple):
     """Where footprints are added.
 
@@ -70,6 +91,7 @@ class Target(NamedTuple):
     off_grid : float64[receptor], the part that falls beside the flux grid, m2 s mol-1
     lag : int64[receptor], lag of this window
     origin, step : float64[2], outer corner and cell size of the flux grid, (x, y), m
+    sources : elevated sources on the same grid
     """
 
     foot: NDArray[np.float64]
@@ -77,6 +99,7 @@ class Target(NamedTuple):
     lag: NDArray[np.int64]
     origin: NDArray[np.float64]
     step: NDArray[np.float64]
+    sources: Sources = NO_SOURCES
 
 
 class Rules(NamedTuple):
