@@ -12,12 +12,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from transport.kernels.block import layer_depth, time_step
+from transport.kernels.block import half_way, layer_depth, memory_and_kick, spread_gain, time_step
 from transport.kernels.field import INVERSE_OBUKHOV as INVERSE_L
 from transport.kernels.field import MAP_SCALE, MIXING_HEIGHT, RHO, USTAR, Z0, Fields, U, V, W, profile
 from transport.kernels.random import normals
 from transport.kernels.state import ALIVE, EAST, NORTH, SOUTH, TOP, WEST, Particles, Rules, Target, Window
-from transport.kernels.turbulence import horizontal, vertical
+from transport.kernels.turbulence import horizontal, length_scale, vertical
 
 
 @njit(nogil=True, error_model="numpy")
@@ -82,11 +82,12 @@ def march(p: Particles, fields: Fields, window: Window, target: Target, rules: R
             z0 = between(surface, px, py, late, Z0)
             scale = between(surface, px, py, late, MAP_SCALE)
 
-            sigma, slope, time = vertical(p.z[n], ustar, inverse_l, h)
-            dt = min(time_step(slope, time, p.age[n], rules), left)
-            z, psi = p.z[n] + 0.5 * dt * p.psi[n] * sigma, p.psi[n]
-            if z < 0.0:
-                z, psi = -z, -psi
+            sigma, slope, _ = vertical(p.z[n], ustar, inverse_l, h)
+            length = length_scale(p.z[n], inverse_l, h)
+            dt, stride_slope = time_step((sigma, slope), length, p.age[n], left, rules)
+            z, psi = half_way(p.z[n], p.psi[n], dt * sigma, stride_slope)
+            sigma, slope, time = vertical(z, ustar, inverse_l, h)
+            dt, stride_slope = time_step((sigma, slope), length_scale(z, inverse_l, h), p.age[n], left, rules)
 
             k = 0
             while k < levels.size - 2 and z >= levels[k + 1]:
@@ -107,18 +108,17 @@ def march(p: Particles, fields: Fields, window: Window, target: Target, rules: R
 
             p.drawn[n] += 1
             first, second, third = normals(p.seed[n], p.number[n], p.drawn[n])
-            sigma, slope, time = vertical(z, ustar, inverse_l, h)
-            memory = math.exp(-dt / time)
+            memory, kick = memory_and_kick(dt, time)
             drift = (1.0 - memory) * time * (slope + sigma * rho_slope / rho)
-            psi = psi * memory + drift + math.sqrt(1.0 - memory * memory) * first
+            psi = psi * memory + drift + kick * first
             sigma_h, time_h = horizontal(z, ustar, inverse_l, h)
-            memory_h = math.exp(-dt / time_h)
-            p.chi_x[n] = p.chi_x[n] * memory_h + math.sqrt(1.0 - memory_h * memory_h) * second
-            p.chi_y[n] = p.chi_y[n] * memory_h + math.sqrt(1.0 - memory_h * memory_h) * third
+            memory_h, kick_h = memory_and_kick(dt, time_h)
+            p.chi_x[n] = p.chi_x[n] * memory_h + kick_h * second
+            p.chi_y[n] = p.chi_y[n] * memory_h + kick_h * third
             dx = scale * dt * (window.sign * wind_x + sigma_h * p.chi_x[n])
             dy = scale * dt * (window.sign * wind_y + sigma_h * p.chi_y[n])
 
-            p.spread[n] += 2.0 * dt * sigma * sigma * time * (1.0 - math.exp(-p.age[n] / time))
+            p.spread[n] += spread_gain(sigma, time, p.age[n], dt)
             depth = layer_depth(p.spread[n], p.floor[n], h, rules.half_layer)
             if z < depth:
                 amount, receptor = p.weight[n] * dt / (depth * rho), p.receptor[n]
@@ -130,8 +130,7 @@ def march(p: Particles, fields: Fields, window: Window, target: Target, rules: R
                 else:
                     target.off_grid[receptor] += amount
 
-            z += 0.5 * dt * psi * sigma + window.sign * dt * rise
-            p.z[n], p.psi[n] = (-z, -psi) if z < 0.0 else (z, psi)
+            p.z[n], p.psi[n] = half_way(z + window.sign * dt * rise, psi, dt * sigma, stride_slope)
             p.x[n], p.y[n], p.age[n], left = p.x[n] + dx, p.y[n] + dy, p.age[n] + dt, left - dt
             px = (p.x[n] - fields.origin[0]) / fields.step[0]
             py = (p.y[n] - fields.origin[1]) / fields.step[1]

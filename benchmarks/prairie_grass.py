@@ -1,6 +1,7 @@
-"""Backward particles against Project Prairie Grass (1956): python -m benchmarks.prairie_grass DATA [IMAGE].
+"""Backward particles against Prairie Grass (1956): python -m benchmarks.prairie_grass DATA [IMAGE] [--hanna].
 
 DATA is the folder with runs.csv and arcs.csv; IMAGE the file for the plot. Nothing is fitted to a run.
+--hanna takes the turbulence of Hanna (1982) in place of the default.
 
 The rule for arcs, written before scoring: an arc counts unless the plume leaves it, that is unless the larger
 of its two end samples exceeds a tenth of the largest sample. Scores are shown for all arcs and for those.
@@ -48,7 +49,7 @@ def run_met(ustar: float, length: float, mixing_height: float) -> xr.Dataset:
     return xr.Dataset(data, coords=coords)
 
 
-def predicted(met: xr.Dataset) -> NDArray[np.float64]:
+def predicted(met: xr.Dataset, by_hanna: int = 0) -> NDArray[np.float64]:
     """Return the crosswind-integrated concentration per release rate (s m-2) at each arc's distance."""
     n, times = PARTICLES, MetTimes(met)
     zero, end = np.zeros(n, np.int64), int(times.time[-1])
@@ -58,7 +59,7 @@ def predicted(met: xr.Dataset) -> NDArray[np.float64]:
     corner, cell = np.array([-REACH, -1e6]), np.array([CELL, 2e6])
     target = Target(np.zeros((1, 1, 1, int(REACH / CELL))), np.zeros(1), np.zeros(1, np.int64), corner, cell)
     flight = Flight(p, zero + end, zero + end - SECONDS * 10**9, zero, np.array([end]))
-    fly(flight, times, target, Rules(0.1, 0.1, 0.0, 0))
+    fly(flight, times, target, Rules(0.1, 0.1, 0.0, 0, by_hanna))
     along = target.foot[0, 0, 0] / CELL * AIR / M_AIR
     upwind = REACH - CELL * (np.arange(along.size) + 0.5)
     return np.array([along[np.abs(upwind - arc) < max(0.05 * arc, CELL)].mean() for arc in ARCS])
@@ -75,12 +76,13 @@ def observed(samples: pd.DataFrame, wind_direction: float, rate: float) -> tuple
     return float(np.trapezoid(c, across)) * 1e-3 / rate, whole
 
 
-def compare(folder: Path) -> pd.DataFrame:
+def compare(folder: Path, by_hanna: int = 0) -> pd.DataFrame:
     """Return one row per run and arc: run, arc (m), length (L, m), whole, seen and modelled (s m-2)."""
     runs, arcs = pd.read_csv(folder / "runs.csv"), pd.read_csv(folder / "arcs.csv")
     rows = []
     for run in runs.itertuples():
-        modelled = predicted(run_met(run.friction_velocity_m_s, run.obukhov_length_m, run.mixing_height_m))
+        met = run_met(run.friction_velocity_m_s, run.obukhov_length_m, run.mixing_height_m)
+        modelled = predicted(met, by_hanna)
         for arc, value in zip(ARCS, modelled, strict=True):
             samples = arcs[(arcs.run == run.run) & (arcs.arc_distance_m == arc)]
             seen, whole = observed(samples, run.wind_direction_deg, run.release_rate_g_s)
@@ -148,7 +150,8 @@ def draw(pairs: pd.DataFrame, path: Path) -> None:
 
 
 if __name__ == "__main__":
-    result = compare(Path(sys.argv[1]))
+    paths = [Path(word) for word in sys.argv[1:] if word != "--hanna"]
+    result = compare(paths[0], int("--hanna" in sys.argv))
     print(table(result))
-    if len(sys.argv) > 2:
-        draw(result, Path(sys.argv[2]))
+    if len(paths) > 1:
+        draw(result, paths[1])

@@ -1,4 +1,4 @@
-"""The two heavy steps cut into independent blocks: K = HBH' by data, posterior variance by flux time.
+"""Posterior variances cut into independent blocks of the state.
 
 Block sizes depend on the problem alone and each block runs on one BLAS thread, so the bits do not depend on
 how many workers there are.
@@ -15,26 +15,17 @@ from inversion.rows import SlicedRows
 from inversion.threads import one_thread
 
 Floats = npt.NDArray[np.float64]
-_GRAM_BYTES = 64 * 2**20
 _VARIANCE_BYTES = 48 * 2**20
-_MOST_DATA = 64
 _FIELD_BYTES = 16 * 2**20
 _LEAST_ITEMS = 8  # so that a few workers all have something to do
 
 
 @dataclass(frozen=True)
-class Prior:
-    """What every block of K needs: sent to each worker once."""
+class StateInputs:
+    """What every block of posterior variances needs: sent to each worker once."""
 
     rows: SlicedRows
     covariances: tuple[Covariance, ...]
-
-
-@dataclass(frozen=True)
-class Conditioned:
-    """What every block of posterior variances needs: sent to each worker once."""
-
-    prior: Prior
     factor: Factor
 
 
@@ -44,13 +35,6 @@ class StateBlock:
 
     sectors: range
     times: range
-
-
-def gram_items(rows: SlicedRows) -> list[range]:
-    """Return the blocks of data in which K is made."""
-    n, n_time, cells = rows.shape
-    step = max(1, min(_MOST_DATA, _GRAM_BYTES // (8 * n_time * cells)))
-    return [range(i, min(i + step, n)) for i in range(0, n, step)]
 
 
 def state_items(rows: SlicedRows, sectors: int) -> list[StateBlock]:
@@ -63,52 +47,29 @@ def state_items(rows: SlicedRows, sectors: int) -> list[StateBlock]:
     return [StateBlock(group, chunk) for group in groups for chunk in times]
 
 
-def block_bytes(rows: SlicedRows) -> int:
+def state_bytes(rows: SlicedRows) -> int:
     """Return the memory one block takes at most, bytes."""
-    n, n_time, cells = rows.shape
-    gram = 8 * cells * n_time * len(gram_items(rows)[0])
+    n, _, cells = rows.shape
     seen = int(np.diff(rows.first).max(initial=0))
-    busiest = int(np.bincount(rows.time, minlength=n_time).max(initial=0))
     fields = 3 * max(_FIELD_BYTES, 8 * seen * cells)
     chunk = len(state_items(rows, 1)[0].times)
-    return max(gram + fields + 8 * busiest * cells, 8 * n * cells * (2 * chunk + 1) + fields)
+    return 8 * n * cells * (2 * chunk + 1) + fields
 
 
-def gram_columns(prior: Prior, data: range) -> Floats:
-    """Return the columns `data` of the lower triangle of K = sum over sectors of H B H', (mol mol-1)2.
-
-    Shape (obs from data.start on, len(data)).
-    """
-    n, n_time, cells = prior.rows.shape
-    with one_thread():
-        response = np.zeros((n_time, len(data), cells))
-        for covariance in prior.covariances:
-            add_response(prior.rows, covariance, data, range(n_time), response)
-        out = np.zeros((n - data.start, len(data)))
-        for t in range(n_time):
-            row, dense = prior.rows.at(t, data.start)
-            out[row - data.start] += dense @ response[t].T
-    return out
-
-
-def state_block(common: Conditioned, block: StateBlock) -> tuple[Floats, Floats]:
+def state_block(common: StateInputs, block: StateBlock) -> tuple[Floats, Floats]:
     """Return diag(B H' C^-1 H B) and diag(B H' C^-1 H) of a block, each of shape (sector, flux_time, cell).
 
     The first is what the data take from the prior variance, the second the averaging kernel's diagonal.
     """
-    rows, factor = common.prior.rows, common.factor
+    rows, factor = common.rows, common.factor
     n, _, cells = rows.shape
     shape = (len(block.sectors), len(block.times), cells)
     taken, kernel = np.empty(shape), np.empty(shape)
     with one_thread():
-        white = np.zeros((len(block.times), n, cells))
-        for k, t in enumerate(block.times):
-            row, dense = rows.at(t)
-            white[k, row] = dense
-            white[k] = factor.whiten_in_place(white[k])
+        white = [factor.whiten_in_place(rows.every(t)) for t in block.times]
         for j, s in enumerate(block.sectors):
-            response = np.zeros_like(white)
-            add_response(rows, common.prior.covariances[s], range(n), block.times, response)
+            response = np.zeros((len(block.times), n, cells))
+            add_response(rows, common.covariances[s], range(n), block.times, response)
             for k in range(len(block.times)):
                 whitened = factor.whiten_in_place(response[k])
                 taken[j, k] = np.einsum("ij,ij->j", whitened, whitened)
@@ -145,5 +106,5 @@ def _mixing(
     """Return factors (after, before) of T[times, seen] with as few fields in between as can be."""
     kept = np.flatnonzero(inner[:, seen].any(axis=1))
     if kept.size > len(times):
-        return np.eye(len(times)), covariance.time.dense[times.start : times.stop, seen]
+        return np.eye(len(times)), covariance.time.between(np.arange(times.start, times.stop), seen)
     return outer[:, kept], inner[np.ix_(kept, seen)]

@@ -7,12 +7,12 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.linalg import eigvalsh
 
+from inversion.gridded import FORMS
 from inversion.settings import Parameter, PriorError
 from metroflux.errors import DataError
 
 RESERVED_CAUSE = "prior"
 RESERVED_SECTOR = "total"
-_FORMS = ("exponential", "gaussian")
 _SHOWN = 5
 
 
@@ -54,8 +54,8 @@ def prior_error_faults(prior: xr.Dataset, errors: Mapping[str, PriorError]) -> I
         for field, value in (("length", error.length), ("duration", error.duration)):
             if not (np.isfinite(value) and value >= 0):
                 yield f"sector '{name}': {field} is {value}, expected 0 or more"
-        if error.form not in _FORMS:
-            yield f"sector '{name}': form '{error.form}', expected one of {', '.join(_FORMS)}"
+        if error.form not in FORMS:
+            yield f"sector '{name}': form '{error.form}', expected one of {', '.join(FORMS)}"
         if error.correlation is not None:
             yield from _correlation_faults(name, error.correlation, cells)
         elif error.length > 0 and "region" in prior.cell_area.dims:

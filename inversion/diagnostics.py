@@ -64,8 +64,7 @@ def _variance(solution: Solution) -> Floats:
 
 def _posterior_mole_fraction(problem: Problem, weights: Floats) -> Floats:
     """Return y - R C^-1 d, which is Hx + background + Gg at the posterior mean."""
-    errors = problem.errors
-    return problem.mole_fraction - errors.diagonal * weights - errors.columns @ (errors.columns.T @ weights)
+    return problem.mole_fraction - problem.errors @ weights
 
 
 def _sites(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.Variable]:

@@ -27,8 +27,8 @@ class Factor:
     condition: float
 
     @classmethod
-    def of(cls, C: Floats) -> "Factor":
-        """Factor a symmetric matrix; no jitter is added.
+    def of(cls, C: Floats, overwrite: bool = False) -> "Factor":
+        """Factor a symmetric matrix; no jitter is added. `overwrite`: in the memory of C, Fortran order.
 
         Raises
         ------
@@ -36,15 +36,17 @@ class Factor:
             If C is not positive definite.
         """
         with one_thread():
+            norm, diagonal = _norm(C), np.diag(C).copy()
             try:
-                lower = np.asfortranarray(cholesky(C, lower=True))
+                lower = cholesky(C, lower=True, overwrite_a=overwrite, check_finite=False)
             except LinAlgError as fault:
                 raise DataError(
                     f"C = HBH' + R of {len(C)} data is not positive definite ({fault}); the least variance "
-                    f"on its diagonal is {np.diag(C).min():g}, the most {np.diag(C).max():g} (mol mol-1)2: "
+                    f"on its diagonal is {diagonal.min():g}, the most {diagonal.max():g} (mol mol-1)2: "
                     "expected larger random errors or prior correlations that are positive definite"
                 ) from None
-            rcond, _ = dpocon(lower, np.abs(C).sum(axis=0).max(), uplo="L")
+            lower = np.asfortranarray(lower)
+            rcond, _ = dpocon(lower, norm, uplo="L")
         return cls(lower, float(1 / rcond) if rcond > 0 else float("inf"))
 
     @cached_property
@@ -72,3 +74,8 @@ class Factor:
         with one_thread():
             half, _ = dpotri(self.lower, lower=1)
         return np.tril(half) + np.tril(half, -1).T
+
+
+def _norm(C: Floats) -> float:
+    """Return the 1-norm, a few columns at a time."""
+    return max(float(np.abs(C[:, i : i + 256]).sum(axis=0).max()) for i in range(0, len(C), 256))

@@ -12,10 +12,13 @@ from scipy.sparse import csr_array
 from inversion.checks import dataset_faults, parameter_faults, prior_error_faults, refuse
 from inversion.covariance import (
     Covariance,
+    DayHourCorrelation,
     GivenCorrelation,
     GridCorrelation,
     Independent,
+    Masked,
     SpaceCorrelation,
+    Temporal,
     TimeCorrelation,
 )
 from inversion.settings import Parameter, PriorError
@@ -87,8 +90,11 @@ def assemble(
     prior: xr.Dataset,
     errors: Mapping[str, PriorError],
     parameters: Sequence[Parameter] = (),
+    durations: Mapping[str, float] | None = None,
 ) -> Problem:
     """Match the datasets of one inversion and return it as arrays.
+
+    durations : s, of the random errors that are correlated in time at each site, by cause
 
     Raises
     ------
@@ -116,7 +122,7 @@ def assemble(
         mole_fraction=observations.mole_fraction.values.copy(),
         background=background.background.values.copy(),
         H=H,
-        errors=ErrorModel.from_datasets(observations, background),
+        errors=ErrorModel.from_datasets(observations, background, durations),
         sectors=sectors,
         flux=prior.flux.values.reshape(shape).copy(),
         covariances=covariances(coords, prior.flux_sd.values.reshape(shape).copy(), settings),
@@ -129,21 +135,31 @@ def assemble(
 
 def covariances(coords: xr.Dataset, sd: Floats, errors: Sequence[PriorError]) -> tuple[Covariance, ...]:
     """Return the prior covariance of each sector; sd has shape (sector, flux_time, cell)."""
-    edges = coords.flux_time_bounds.values.astype("datetime64[ns]").astype(np.int64)
-    middle = (edges - edges[0, 0]).mean(axis=1) * 1e-9
+    edges = coords.flux_time_bounds.values.astype("datetime64[ns]")
+    midnight = edges[0, 0].astype("datetime64[D]").astype("datetime64[ns]")
+    middle = (edges - midnight).astype(np.int64).mean(axis=1) * 1e-9
     grid = Grid.from_dataset(coords) if "y" in coords.cell_area.dims else None
     return tuple(
-        Covariance(part, TimeCorrelation(middle, error.duration), _space(error, grid, sd.shape[2]))
+        Covariance(part, _time(error, middle), _space(error, grid, sd.shape[2]))
         for part, error in zip(sd, errors, strict=True)
     )
 
 
+def _time(error: PriorError, middle: Floats) -> Temporal:
+    if error.hour_duration is None:
+        return TimeCorrelation(middle, error.duration)
+    return DayHourCorrelation(middle, error.duration, error.hour_duration)
+
+
 def _space(error: PriorError, grid: Grid | None, cells: int) -> SpaceCorrelation:
     if error.correlation is not None:
-        return GivenCorrelation(error.correlation)
-    if error.length == 0 or grid is None:
+        space: SpaceCorrelation = GivenCorrelation(error.correlation)
+    elif error.length == 0 or grid is None:
         return Independent(cells)
-    return GridCorrelation(grid.shape, (grid.dy, grid.dx), error.length, error.form)
+    else:
+        step = (grid.dy, grid.dx)
+        space = GridCorrelation(grid.shape, step, error.length, error.form, error.length_y, error.per_axis)
+    return space if error.mask is None else Masked(space, error.mask)
 
 
 def _sparse(jacobian: xr.Dataset, columns: int) -> csr_array:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from numba import njit
 from scipy.sparse import csr_array
 
 Floats = npt.NDArray[np.float64]
@@ -49,15 +50,45 @@ class SlicedRows:
 
     def dense(self, slices: Iterable[int]) -> Floats:
         """Return the slices filled with zeros, shape (slice, cell)."""
-        which = list(slices)
-        out = np.zeros((len(which), self.shape[2]))
-        for k, s in enumerate(which):
-            part = slice(self.start[s], self.start[s + 1])
-            out[k, self.column[part] - self.time[s] * self.shape[2]] = self.value[part]
+        which = np.fromiter(slices, np.int64)
+        out = np.zeros((which.size, self.shape[2]))
+        _fill(which, np.arange(which.size), self.start, self.time, self.column, self.value, out)
         return out
 
-    def at(self, time: int, from_row: int = 0) -> tuple[Ints, Floats]:
-        """Return the data from `from_row` on that see one flux time, and their slices (datum, cell)."""
-        begin = int(self.first[from_row])
-        which = begin + np.flatnonzero(self.time[begin:] == time)
-        return self.row[which], self.dense(which)
+    def summed(self, slices: Ints, into: Ints, weight: Floats, scale: Floats, count: int) -> Floats:
+        """Return sums of weighted slices times scale (flux_time, cell), shape (count, cell).
+
+        into : which of the sums each slice belongs to, shape (slice,)
+        """
+        out = np.zeros((count, self.shape[2]))
+        _add(slices, into, weight, scale, self.start, self.time, self.column, self.value, out)
+        return out
+
+    def every(self, time: int) -> Floats:
+        """Return H of one flux time, shape (obs, cell)."""
+        which = np.flatnonzero(self.time == time)
+        out = np.zeros((self.shape[0], self.shape[2]))
+        _fill(which, self.row[which], self.start, self.time, self.column, self.value, out)
+        return out
+
+
+@njit(cache=True, nogil=True)
+def _fill(slices, into, start, time, column, value, out):  # type: ignore[no-untyped-def]
+    """Write each slice to row into[k] of out, shape (any, cell), zero before."""
+    cells = out.shape[1]
+    for k in range(slices.size):
+        s = slices[k]
+        for p in range(start[s], start[s + 1]):
+            out[into[k], column[p] - time[s] * cells] = value[p]
+
+
+@njit(cache=True, nogil=True)
+def _add(slices, into, weight, scale, start, time, column, value, out):  # type: ignore[no-untyped-def]
+    """Add weight[k] times slice slices[k] times scale[time] to out[into[k]], shape (any, cell)."""
+    cells = out.shape[1]
+    for k in range(slices.size):
+        s = slices[k]
+        t, row, w = time[s], into[k], weight[k]
+        for p in range(start[s], start[s + 1]):
+            cell = column[p] - t * cells
+            out[row, cell] += w * value[p] * scale[t, cell]

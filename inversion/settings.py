@@ -18,12 +18,20 @@ class PriorError:
     duration : s; 0 = flux times independent of one another
     form : of the correlation in distance
     correlation : in place of a length, S itself, shape (region, region)
+    length_y : m, along y where it differs from `length`, which is then that along x
+    per_axis : correlate by the product of both axes in place of the distance
+    hour_duration : s; correlate by day (`duration`) times hour of day (this) in place of the lag alone
+    mask : class of each cell in C order, shape (cell,); correlation within a class only, class 0 with none
     """
 
     length: float
     duration: float
     form: Form = "exponential"
     correlation: Floats | None = None
+    length_y: float | None = None
+    per_axis: bool = False
+    hour_duration: float | None = None
+    mask: npt.NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

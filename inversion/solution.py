@@ -13,6 +13,7 @@ from inversion.problem import Problem
 from inversion.threads import one_thread
 from inversion.totals import TotalsResult, make_totals
 from inversion.variance import checked_variance
+from metroflux.parallel import Mapper, serial
 from metroflux.schema import check
 
 Floats = npt.NDArray[np.float64]
@@ -75,12 +76,12 @@ class Solution:
             mean = sd * (G.T @ self.factor.solve(self.problem.innovation))
         return mean, sd * np.sqrt(checked_variance(kept, np.ones_like(kept), "parameters"))
 
-    def totals(self, space_weights: Floats, time_weights: Floats) -> TotalsResult:
+    def totals(self, space_weights: Floats, time_weights: Floats, mapper: Mapper = serial) -> TotalsResult:
         """Return totals w'x with their exact uncertainty, w = time_weights x space_weights.
 
         space_weights (region, cell), time_weights (period, flux_time); see `totals.TotalsResult`.
         """
-        return make_totals(self.problem, self.factor, self.gram, space_weights, time_weights)
+        return make_totals(self.problem, self.factor, self.gram, space_weights, time_weights, mapper)
 
     def save(self, path: Path) -> None:
         """Write everything to one netCDF file, exact to the bit; the file appears only when complete."""

@@ -8,17 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from inversion.blocks import (
-    Conditioned,
-    Prior,
-    StateBlock,
-    block_bytes,
-    gram_columns,
-    gram_items,
-    state_block,
-    state_items,
-)
+from inversion.blocks import StateBlock, StateInputs, state_block, state_bytes, state_items
+from inversion.conditioned import Conditioned
 from inversion.factor import Factor
+from inversion.gram import GramInputs, gram, gram_bytes
 from inversion.problem import Problem
 from inversion.rows import SlicedRows
 from inversion.solution import Solution
@@ -47,65 +40,75 @@ def solve(
         If the memory estimate is above the limit or C is not positive definite.
     """
     rows = SlicedRows.from_csr(problem.H, problem.shape[2])
-    _refuse_too_large(problem, rows, memory_limit, workers)
-    with one_thread():
-        prior = Prior(rows, problem.covariances)
-        gram = _gram(prior, mapper)
-        factor = Factor.of(gram + problem.scaled_design @ problem.scaled_design.T + problem.errors.dense())
-        weights = factor.solve(problem.innovation)
-        taken, kernel = _variances(Conditioned(prior, factor), state_items(rows, problem.shape[1]), mapper)
+    _refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=True), memory_limit, workers)
+    found = _condition(problem, rows, mapper)
+    inputs = StateInputs(rows, problem.covariances, found.factor)
+    taken, kernel = _variances(inputs, state_items(rows, problem.shape[1]), mapper)
     prior_variance = np.stack([c.sd**2 for c in problem.covariances])
     return Solution(
         problem=problem,
-        factor=factor,
-        gram=gram,
-        flux=problem.flux + _increments(problem, weights),
+        factor=found.factor,
+        gram=found.gram,
+        flux=found.flux,
         flux_sd=np.sqrt(checked_variance(prior_variance - taken, prior_variance, "flux")),
         averaging_kernel_diagonal=kernel,
     )
 
 
-def estimate_memory(problem: Problem, workers: int = 1) -> int:
+def condition(
+    problem: Problem, mapper: Mapper = serial, memory_limit: float = 4.0 * GIB, workers: int = 1
+) -> Conditioned:
+    """Return what the mean and any total need, without the sd of every flux: as `solve`, far cheaper.
+
+    Raises
+    ------
+    DataError
+        If the memory estimate is above the limit or C is not positive definite.
+    """
+    rows = SlicedRows.from_csr(problem.H, problem.shape[2])
+    _refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=False), memory_limit, workers)
+    return _condition(problem, rows, mapper)
+
+
+def estimate_memory(problem: Problem, workers: int = 1, every_sd: bool = True) -> int:
     """Return an upper estimate of the memory a solution takes beside the problem itself, bytes."""
-    return _estimate(problem, SlicedRows.from_csr(problem.H, problem.shape[2]), workers)
+    return _estimate(problem, SlicedRows.from_csr(problem.H, problem.shape[2]), workers, every_sd)
 
 
-def _estimate(problem: Problem, rows: SlicedRows, workers: int) -> int:
-    n = problem.shape[0]
-    square = 4 * 8 * n**2  # K, C, its factor, and the copy LAPACK makes
-    jacobian = 32 * rows.row.size + 8 * (problem.shape[2] + 1) * n  # where its slices begin
-    state = 6 * 8 * problem.flux.size
-    return square + jacobian + state + workers * block_bytes(rows)
+def _estimate(problem: Problem, rows: SlicedRows, workers: int, every_sd: bool) -> int:
+    n, sectors, times, cells = problem.shape
+    square = 2 * 8 * n**2 + 4 * 8 * 512 * n  # K, C in which its factor is made, and a few columns
+    jacobian = 64 * rows.row.size + 8 * (times + 1) * n  # where its slices begin, and their order
+    state = 8 * times * cells * (6 * sectors if every_sd else 2 * sectors + 4)
+    block = max(gram_bytes(rows), state_bytes(rows) if every_sd else 0)
+    return square + jacobian + state + workers * block
 
 
-def _refuse_too_large(problem: Problem, rows: SlicedRows, limit: float, workers: int) -> None:
-    need = _estimate(problem, rows, workers)
+def _refuse_too_large(problem: Problem, need: int, limit: float, workers: int) -> None:
     if need > limit:
         n, sectors, times, cells = problem.shape
         raise DataError(
-            f"inversion: {n} data and {sectors} x {times} x {cells} fluxes need about {need / GIB:.2f} GiB "
-            f"with {workers} workers, the limit is {limit / GIB:.2f} GiB; expected fewer data or workers"
+            f"inversion: {n} data and {sectors} x {times} x {cells} fluxes need about {need} bytes "
+            f"({need / GIB:.2f} GiB) with {workers} workers, the limit is {int(limit)} bytes "
+            f"({limit / GIB:.2f} GiB); expected fewer data or workers, or inversion.tiles"
         )
 
 
-def _gram(prior: Prior, mapper: Mapper) -> Floats:
-    items = gram_items(prior.rows)
-    K = np.zeros((prior.rows.shape[0],) * 2)
-    for data, columns in zip(items, mapper(gram_columns, prior, items), strict=True):
-        K[data.start :, data.start : data.stop] = columns
-    lower = np.tril(K, -1)
-    return lower + lower.T + np.diag(np.diag(K))
+def _condition(problem: Problem, rows: SlicedRows, mapper: Mapper) -> Conditioned:
+    with one_thread():
+        K = gram(GramInputs.of(rows, problem.covariances), mapper)
+        C = np.array(K, order="F")
+        for start in range(0, len(C), 512):
+            some = slice(start, start + 512)
+            C[:, some] += problem.scaled_design @ problem.scaled_design[some].T
+        problem.errors.add_to(C)
+        return Conditioned(problem, Factor.of(C, overwrite=True), K)
 
 
-def _variances(common: Conditioned, items: Sequence[StateBlock], mapper: Mapper) -> tuple[Floats, Floats]:
-    sectors, (_, times, cells) = len(common.prior.covariances), common.prior.rows.shape
+def _variances(inputs: StateInputs, items: Sequence[StateBlock], mapper: Mapper) -> tuple[Floats, Floats]:
+    sectors, (_, times, cells) = len(inputs.covariances), inputs.rows.shape
     taken, kernel = np.empty((sectors, times, cells)), np.empty((sectors, times, cells))
-    for block, (part, diagonal) in zip(items, mapper(state_block, common, items), strict=True):
+    for block, (part, diagonal) in zip(items, mapper(state_block, inputs, items), strict=True):
         at = slice(block.sectors.start, block.sectors.stop), slice(block.times.start, block.times.stop)
         taken[at], kernel[at] = part, diagonal
     return taken, kernel
-
-
-def _increments(problem: Problem, weights: Floats) -> Floats:
-    seen = (problem.H.T @ weights).reshape(problem.flux.shape[1:])
-    return np.stack([covariance @ seen for covariance in problem.covariances])

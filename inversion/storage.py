@@ -1,6 +1,7 @@
 """A solution in one netCDF file: plain arrays in groups, no pickle, exact to the bit."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,12 @@ from scipy.sparse import csr_array
 
 from inversion.problem import Problem, covariances
 from inversion.settings import Parameter, PriorError
+from metroflux.correlated import SiteCorrelated
 from metroflux.errors import DataError
 from metroflux.uncertainty import ErrorModel
 
 Floats = npt.NDArray[np.float64]
-LAYOUT = "metroflux solution 1"
+LAYOUT = "metroflux solution 2"
 _STATE = ("sector", "flux_time", "cell")
 _DIMS = {"gram": ("obs", "obs_2"), "lower": ("obs", "obs_2"), "flux": _STATE, "flux_sd": _STATE,
          "averaging_kernel_diagonal": _STATE}  # fmt: skip
@@ -63,9 +65,9 @@ def read(path: Path) -> tuple[Problem, dict[str, Floats], float]:
 
 
 def _data(problem: Problem) -> xr.Dataset:
-    random, parameters = problem.errors.random, problem.parameters
+    random, parameters, fading = problem.errors.random, problem.parameters, problem.errors.correlated
     n = len(problem.datum_id)
-    design = np.stack([p.column for p in parameters], axis=1) if parameters else np.zeros((n, 0))
+    design = _columns([p.column for p in parameters], n)
     return xr.Dataset({
         "datum_id": ("obs", problem.datum_id),
         "site": ("obs", problem.site),
@@ -73,9 +75,14 @@ def _data(problem: Problem) -> xr.Dataset:
         "mole_fraction": ("obs", problem.mole_fraction),
         "background": ("obs", problem.background),
         "random": ("random", _text(random)),
-        "random_variance": (("obs", "random"), np.stack(list(random.values()), axis=1)),
+        "random_variance": (("obs", "random"), _columns(list(random.values()), n)),
         "shared_cause": ("shared", _text(problem.errors.causes)),
         "shared_column": (("obs", "shared"), problem.errors.columns),
+        "shared_traceable_to": ("shared", _text(problem.errors.materials)),
+        "correlated": ("correlated", _text(part.cause for part in fading)),
+        "correlated_duration": ("correlated", np.array([part.duration for part in fading])),
+        "correlated_sd": (("obs", "correlated"), _columns([part.sd for part in fading], n)),
+        "correlated_time": (("obs", "correlated"), _columns([part.time for part in fading], n)),
         "parameter": ("parameter", _text(p.name for p in parameters)),
         "parameter_cause": ("parameter", _text(p.cause for p in parameters)),
         "parameter_sd": ("parameter", np.array([p.sd for p in parameters], dtype=np.float64)),
@@ -95,22 +102,49 @@ def _prior(problem: Problem) -> xr.Dataset:
         "length": ("sector", np.array([e.length for e in errors], dtype=np.float64)),
         "duration": ("sector", np.array([e.duration for e in errors], dtype=np.float64)),
         "form": ("sector", _text(e.form for e in errors)),
+        "length_y": ("sector", _optional(e.length_y for e in errors)),
+        "per_axis": ("sector", np.array([int(e.per_axis) for e in errors])),
+        "hour_duration": ("sector", _optional(e.hour_duration for e in errors)),
     })  # fmt: skip
     given = {f"correlation_{i}": (("cell", "cell_2"), e.correlation)
              for i, e in enumerate(errors) if e.correlation is not None}  # fmt: skip
-    return ds.assign(given)
+    masks = {f"mask_{i}": ("cell", e.mask) for i, e in enumerate(errors) if e.mask is not None}
+    return ds.assign(given).assign(masks)
+
+
+def _prior_error(prior: xr.Dataset, i: int) -> PriorError:
+    def given(name: str) -> float | None:
+        return None if np.isnan(prior[name][i]) else float(prior[name][i])
+
+    return PriorError(
+        float(prior.length[i]),
+        float(prior.duration[i]),
+        str(prior.form.values[i]),  # type: ignore[arg-type]
+        prior[f"correlation_{i}"].values if f"correlation_{i}" in prior else None,
+        given("length_y"),
+        bool(prior.per_axis[i]),
+        given("hour_duration"),
+        prior[f"mask_{i}"].values if f"mask_{i}" in prior else None,
+    )
+
+
+def _errors(data: xr.Dataset) -> ErrorModel:
+    site = data.site.values
+    return ErrorModel(
+        {str(name): data.random_variance.values[:, i] for i, name in enumerate(data.random.values)},
+        data.shared_column.values,
+        tuple(map(str, data.shared_cause.values)),
+        tuple(
+            SiteCorrelated(str(cause), data.correlated_sd.values[:, i], float(data.correlated_duration[i]),
+                           site, data.correlated_time.values[:, i])
+            for i, cause in enumerate(data.correlated.values)
+        ),
+        tuple(map(str, data.shared_traceable_to.values)),
+    )  # fmt: skip
 
 
 def _problem(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem:
-    errors = tuple(
-        PriorError(
-            float(prior.length[i]),
-            float(prior.duration[i]),
-            str(prior.form.values[i]),  # type: ignore[arg-type]
-            prior[f"correlation_{i}"].values if f"correlation_{i}" in prior else None,
-        )
-        for i in range(prior.sizes["sector"])
-    )
+    errors = tuple(_prior_error(prior, i) for i in range(prior.sizes["sector"]))
     parameters = tuple(
         Parameter(str(name), str(data.parameter_cause.values[i]), data.parameter_column.values[:, i],
                   float(data.parameter_sd[i]))
@@ -120,7 +154,6 @@ def _problem(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem
     H = csr_array(
         (data.sensitivity.values, data.column.values, data.row_start.values), shape=(len(ids), cells)
     )
-    variances = {str(name): data.random_variance.values[:, i] for i, name in enumerate(data.random.values)}
     return Problem(
         datum_id=ids,
         site=data.site.values,
@@ -128,7 +161,7 @@ def _problem(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem
         mole_fraction=data.mole_fraction.values,
         background=data.background.values,
         H=H,
-        errors=ErrorModel(variances, data.shared_column.values, tuple(map(str, data.shared_cause.values))),
+        errors=_errors(data),
         sectors=tuple(map(str, prior.sector.values)),
         flux=prior.flux.values,
         covariances=covariances(coords, prior.flux_sd.values, errors),
@@ -159,3 +192,11 @@ def _encoding(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
 def _text(names: Any) -> npt.NDArray[np.str_]:
     listed = list(names)
     return np.array(listed, dtype=str) if listed else np.empty(0, dtype="<U1")
+
+
+def _columns(parts: list[Floats], length: int) -> Floats:
+    return np.stack(parts, axis=1) if parts else np.zeros((length, 0))
+
+
+def _optional(values: Iterable[float | None]) -> Floats:
+    return np.array([np.nan if v is None else v for v in values], dtype=np.float64)

@@ -5,18 +5,19 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.sparse import csr_array
 
 from inversion.checks import RESERVED_CAUSE, RESERVED_SECTOR
 from inversion.covariance import Covariance
 from inversion.factor import Factor
 from inversion.problem import Problem
-from inversion.rows import SlicedRows
 from inversion.threads import one_thread
 from inversion.variance import checked_variance
 from metroflux.errors import DataError
+from metroflux.parallel import Mapper, serial
 
 Floats: TypeAlias = npt.NDArray[np.float64]
-_FIELD_BYTES = 64 * 2**20
+_FIELD_BYTES = 128 * 2**20
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,10 @@ class TotalsResult:
     change_variance : of posterior minus prior, w'(B - A)w, same shape
     budget : posterior variance by cause, shape (region, sector, period, cause); sums to posterior_variance
     posterior_covariance : between regions, shape (period, sector, region, region)
+    sector_covariance : posterior, between sectors, shape (region, period, sector, sector), without "total"
+    materials : what the shared errors rest on (`traceable_to`), each once
+    traceability : share of the posterior variance that rests on each, 1, shape (region, sector, period,
+        material); what is missing to 1 is of the prior, of parameters or random
     """
 
     sectors: tuple[str, ...]
@@ -40,6 +45,20 @@ class TotalsResult:
     change_variance: Floats
     budget: Floats
     posterior_covariance: Floats
+    sector_covariance: Floats
+    materials: tuple[str, ...]
+    traceability: Floats
+
+    @property
+    def sector_correlation(self) -> Floats:
+        """Posterior correlation between sectors, as `sector_covariance`; NaN where one has no variance.
+
+        Near -1 where the data see the sum of two sectors and cannot tell them apart.
+        """
+        sd = np.sqrt(self.posterior_variance[:, :-1].transpose(0, 2, 1))
+        product = sd[..., :, None] * sd[..., None, :]
+        nothing = np.full_like(product, np.nan)
+        return np.divide(self.sector_covariance, product, out=nothing, where=product > 0)
 
 
 @dataclass(frozen=True)
@@ -56,8 +75,23 @@ class Response:
     data: Floats
 
 
+@dataclass(frozen=True)
+class RespondInputs:
+    """What the response of every region needs: sent to each worker once."""
+
+    H: csr_array
+    covariances: tuple[Covariance, ...]
+    space_weights: Floats
+    time_weights: Floats
+
+
 def make_totals(
-    problem: Problem, factor: Factor, gram: Floats, space_weights: Floats, time_weights: Floats
+    problem: Problem,
+    factor: Factor,
+    gram: Floats,
+    space_weights: Floats,
+    time_weights: Floats,
+    mapper: Mapper = serial,
 ) -> TotalsResult:
     """Return totals of a solved problem; space_weights (region, cell), time_weights (period, flux_time).
 
@@ -66,31 +100,46 @@ def make_totals(
     DataError
         If the weights have the wrong shape or are not finite.
     """
+    response = respond(problem, space_weights, time_weights, mapper)
+    shape = response.mean.shape
     with one_thread():
-        response = respond(problem, space_weights, time_weights)
-        shape = response.mean.shape
-        white = factor.whiten(response.data.reshape(len(response.data), -1)).reshape(response.data.shape)
-        taken = np.moveaxis(white, 0, -1)  # region, sector, period, obs
-        taken = taken.transpose(2, 1, 0, 3) @ taken.transpose(2, 1, 3, 0)
-        gain = factor.solve(response.data.reshape(len(response.data), -1))
+        flat = response.data.reshape(len(response.data), -1)
+        white = np.moveaxis(factor.whiten(flat).reshape(response.data.shape), 0, -1)
+        gain = factor.solve(flat)
         parts = _budget(problem, gram, response, gain)
         posterior = response.mean + (gain.T @ problem.innovation).reshape(shape)
+        taken = white.transpose(2, 1, 0, 3) @ white.transpose(2, 1, 3, 0)
+        between = white[:, :-1].transpose(0, 2, 1, 3)
+        shared = between @ between.transpose(0, 1, 3, 2)
+        resting = _resting(problem, gain)
     prior_variance = _diagonal(response.covariance)
     covariance = response.covariance - taken
+    variance = checked_variance(_diagonal(covariance), prior_variance, "totals")
+    rest = (
+        np.stack([part.reshape(shape) for part in resting.values()], -1) if resting else np.zeros((*shape, 0))
+    )
     return TotalsResult(
         sectors=(*problem.sectors, RESERVED_SECTOR),
         causes=tuple(parts),
         prior=response.mean,
         prior_variance=prior_variance,
         posterior=posterior,
-        posterior_variance=checked_variance(_diagonal(covariance), prior_variance, "totals"),
+        posterior_variance=variance,
         change_variance=_diagonal(taken),
         budget=np.stack([part.reshape(shape) for part in parts.values()], axis=-1),
         posterior_covariance=covariance,
+        sector_covariance=np.eye(shape[1] - 1) * prior_variance[:, :-1].transpose(0, 2, 1)[..., None]
+        - shared,
+        materials=tuple(resting),
+        traceability=np.divide(
+            rest, variance[..., None], out=np.zeros_like(rest), where=variance[..., None] > 0
+        ),
     )
 
 
-def respond(problem: Problem, space_weights: Floats, time_weights: Floats) -> Response:
+def respond(
+    problem: Problem, space_weights: Floats, time_weights: Floats, mapper: Mapper = serial
+) -> Response:
     """Return prior mean and covariance of totals and their covariance with the data."""
     n, sectors, n_time, cells = problem.shape
     for name, weights, width in (("space", space_weights, cells), ("time", time_weights, n_time)):
@@ -99,51 +148,34 @@ def respond(problem: Problem, space_weights: Floats, time_weights: Floats) -> Re
                 f"totals: {name}_weights have shape {weights.shape}, expected (any, {width}) and finite"
             )
     k, p = len(space_weights), len(time_weights)
-    rows = SlicedRows.from_csr(problem.H, n_time)
     mean = (time_weights @ problem.flux @ space_weights.T).transpose(2, 0, 1)
     data, covariance = np.zeros((n, k, sectors + 1, p)), np.zeros((p, sectors + 1, k, k))
-    step = max(1, _FIELD_BYTES // (8 * cells * max(n_time, p)))
-    for s, sector in enumerate(problem.covariances):
-        for start in range(0, k, step):
-            some = slice(start, start + step)
-            _add_sector(
-                rows,
-                sector,
-                (space_weights, some),
-                time_weights,
-                (data[:, some, s], covariance[:, s, :, some]),
-            )
+    inputs = RespondInputs(problem.H, problem.covariances, space_weights, time_weights)
+    items = [(s, region) for s in range(sectors) for region in range(k)]
+    for (s, region), (seen, shared) in zip(items, mapper(respond_region, inputs, items), strict=True):
+        data[:, region, s], covariance[:, s, :, region] = seen, shared
     data[:, :, -1], covariance[:, -1] = data.sum(axis=2), covariance.sum(axis=1)
     return Response(np.concatenate([mean, mean.sum(axis=1, keepdims=True)], axis=1), covariance, data)
 
 
-def _add_sector(
-    rows: SlicedRows,
-    sector: Covariance,
-    space: tuple[Floats, slice],
-    time_weights: Floats,
-    out: tuple[Floats, Floats],
-) -> None:
-    """Add HBw (obs, region, period) and w'Bw (period, all, region) of one sector and some regions."""
-    weights, some = space
-    n_time, cells = sector.sd.shape
-    k, p = len(weights[some]), len(time_weights)
-    fields = sector.sd[:, None] * weights[some]
-    smooth = sector.space.apply(fields.reshape(-1, cells)).reshape(n_time, k * cells)
-    support = [_support(w) for w in time_weights]
-    for t in range(n_time):
-        mixed = np.stack([(sector.time.dense[t, r] * w[r]) @ smooth[r]
-                          for r, w in zip(support, time_weights, strict=True)])  # fmt: skip
-        product = mixed.reshape(p, k, cells) * sector.sd[t]  # B w at this flux time
-        seen, dense = rows.at(t)
-        out[0][seen] += (dense @ product.reshape(-1, cells).T).reshape(-1, p, k).transpose(0, 2, 1)
-        for j in np.flatnonzero(time_weights[:, t]):
-            out[1][j] += time_weights[j, t] * (weights @ product[j].T)
-
-
-def _support(weights: Floats) -> slice:
-    used = np.flatnonzero(weights)
-    return slice(int(used[0]), int(used[-1]) + 1) if used.size else slice(0, 0)
+def respond_region(inputs: RespondInputs, item: tuple[int, int]) -> tuple[Floats, Floats]:
+    """Return HBw (obs, period) and w'Bw with every region (period, region) of one sector and region."""
+    covariance, weights = inputs.covariances[item[0]], inputs.space_weights[item[1]]
+    times, (n_time, cells) = inputs.time_weights, covariance.sd.shape
+    seen, shared = (
+        np.empty((inputs.H.shape[0], len(times))),
+        np.empty((len(times), len(inputs.space_weights))),
+    )
+    with one_thread():
+        smooth = covariance.space.apply(covariance.sd * weights)
+        step = max(1, _FIELD_BYTES // (8 * n_time * cells))
+        for start in range(0, len(times), step):
+            some = slice(start, start + step)
+            product = covariance.time.apply(smooth[:, :, None] * times[some].T[:, None, :])
+            product *= covariance.sd[:, :, None]  # B w, shape (flux_time, cell, period)
+            seen[:, some] = inputs.H @ product.reshape(n_time * cells, -1)
+            shared[some] = np.einsum("pt,tcp->pc", times[some], product) @ inputs.space_weights.T
+    return seen, shared
 
 
 def _budget(problem: Problem, gram: Floats, response: Response, gain: Floats) -> dict[str, Floats]:
@@ -153,9 +185,16 @@ def _budget(problem: Problem, gram: Floats, response: Response, gain: Floats) ->
     parts = {RESERVED_CAUSE: _diagonal(response.covariance).ravel() + fluxes}
     for parameter, share in zip(problem.parameters, problem.scaled_design.T @ gain, strict=True):
         parts[parameter.cause] = parts.get(parameter.cause, 0.0) + share**2
-    for k, column in enumerate(gain.T):
-        for cause, value in problem.errors.budget(column).items():
-            parts.setdefault(cause, np.zeros(gain.shape[1]))[k] += value
+    for cause, value in problem.errors.budget(gain).items():
+        parts[cause] = parts.get(cause, 0.0) + value
+    return parts
+
+
+def _resting(problem: Problem, gain: Floats) -> dict[str, Floats]:
+    """Return the posterior variance of each total that rests on each reference material."""
+    parts: dict[str, Floats] = {}
+    for material, share in zip(problem.errors.materials, problem.errors.columns.T @ gain, strict=True):
+        parts[material] = parts.get(material, 0.0) + share**2
     return parts
 
 

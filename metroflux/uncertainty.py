@@ -1,21 +1,26 @@
-"""Observation-error components: R = D + U U', random parts per datum and causes that data share.
+"""Observation-error components: R = D + A + U U', random parts per datum and causes that data share.
+
+A is what of the random parts is correlated in time at a site (`correlated.SiteCorrelated`).
 
 On a dataset they are `random_sd` (obs, random), the standard uncertainty of each random part, and
 `shared_column` (obs, shared), for each shared cause its sensitivity times its standard uncertainty.
 R is never formed: its rank stays small, and every product goes through the components.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 from scipy.linalg import cho_factor, cho_solve
 
+from metroflux.correlated import ChainFactor, SiteCorrelated
 from metroflux.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+_BLOCK = 512  # columns added to a matrix at a time, to need little memory beside it
 
 
 @dataclass(frozen=True)
@@ -115,33 +120,42 @@ def _text(names: list[str]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ErrorModel:
-    """R = D + U U' by cause, products with R and its inverse without forming R.
+    """R = D + A + U U' by cause, products with R and its inverse without forming R.
 
     random : causes and variances of the diagonal parts, (mol mol-1)2, each shape (obs,)
     columns : U, mol mol-1, shape (obs, rank)
     causes : cause of each column of U
+    correlated : the parts of A, all of the same sites and times
+    traceable_to : what each column of U rests on; empty = not stated
     """
 
     random: dict[str, Floats]
     columns: Floats
     causes: tuple[str, ...]
+    correlated: tuple[SiteCorrelated, ...] = ()
+    traceable_to: tuple[str, ...] = ()
 
     @classmethod
-    def from_datasets(cls, observations: xr.Dataset, background: xr.Dataset | None = None) -> "ErrorModel":
+    def from_datasets(
+        cls,
+        observations: xr.Dataset,
+        background: xr.Dataset | None = None,
+        durations: Mapping[str, float] | None = None,
+    ) -> "ErrorModel":
         """Return the model of observations, or of observation minus background.
 
         A shared cause of the same name in both is one cause: its columns are subtracted, so that a tank
-        behind tower and background cancels as it does in nature. Random parts are independent.
+        behind tower and background cancels as it does in nature. Random parts are independent, but for
+        those named in `durations`, s, which are correlated in time at each site.
 
         Raises
         ------
         DataError
-            If a datum has no random error at all (R would be singular).
+            If a datum has no independent random error at all, or a duration is wrong.
         """
         n = observations.sizes["obs"]
         random: dict[str, Floats] = {}
-        columns: dict[str, Floats] = {}
-        causes: dict[str, str] = {}
+        columns: dict[str, Shared] = {}
         for ds, sign in ((observations, 1.0), (background, -1.0)):
             if ds is None:
                 continue
@@ -149,14 +163,22 @@ class ErrorModel:
             for part in parts:
                 random[part.name] = random.get(part.name, np.zeros(n)) + part.sd**2
             for term in shared:
-                columns[term.name] = columns.get(term.name, np.zeros(n)) + sign * term.column
-                causes.setdefault(term.name, term.cause)
-        matrix = np.stack(list(columns.values()), axis=1) if columns else np.zeros((n, 0))
-        model = cls(random, matrix, tuple(causes.values()))
+                before = columns.get(term.name)
+                summed = sign * term.column + (0.0 if before is None else before.column)
+                columns[term.name] = replace(before or term, column=summed)
+        correlated = _correlated(random, observations, durations or {})
+        model = cls(
+            {name: v for name, v in random.items() if name not in (durations or {})},
+            np.stack([c.column for c in columns.values()], axis=1) if columns else np.zeros((n, 0)),
+            tuple(c.cause for c in columns.values()),
+            correlated,
+            tuple(c.traceable_to for c in columns.values()),
+        )
         if np.any(model.diagonal <= 0):
             first = int(np.argmax(model.diagonal <= 0))
             raise DataError(
-                f"datum {first} has no random error; expected a positive sd in at least one random part"
+                f"datum {first} has no random error; expected a positive sd in at least one random part that "
+                "is independent from datum to datum"
             )
         return model
 
@@ -168,38 +190,103 @@ class ErrorModel:
     @property
     def variance(self) -> Floats:
         """Diagonal of R, (mol mol-1)2, shape (obs,)."""
-        return self.diagonal + np.sum(self.columns**2, axis=1)
+        return self.diagonal + np.sum(self.columns**2, axis=1) + sum(p.sd**2 for p in self.correlated)
+
+    @property
+    def materials(self) -> tuple[str, ...]:
+        """What each column of U rests on."""
+        return self.traceable_to or ("not stated",) * len(self.causes)
 
     def dense(self) -> Floats:
-        """Return R itself, shape (obs, obs): for the solver's C = HBH' + R and for tests."""
-        return np.diag(self.diagonal) + self.columns @ self.columns.T
+        """Return R itself, shape (obs, obs): for tests."""
+        out = np.zeros((len(self.columns),) * 2)
+        self.add_to(out)
+        return out
+
+    def add_to(self, matrix: Floats) -> None:
+        """Add R to a matrix in its own memory, shape (obs, obs): for the solver's C = HBH' + R."""
+        for start in range(0, len(matrix), _BLOCK):
+            some = slice(start, start + _BLOCK)
+            matrix[:, some] += self.columns @ self.columns[some].T
+        matrix[np.diag_indices(len(matrix))] += self.diagonal
+        for part in self.correlated:
+            part.add_to(matrix)
+
+    def __matmul__(self, x: Floats) -> Floats:
+        """Return R x, shape (obs,) or (obs, k)."""
+        out: Floats = (self.diagonal * x.T).T + self.columns @ (self.columns.T @ x)
+        for part in self.correlated:
+            out += part @ x
+        return out
 
     def solve(self, rhs: Floats) -> Floats:
         """Return R^-1 rhs by the Woodbury identity; rhs has shape (obs,) or (obs, k)."""
-        scaled = (rhs.T / self.diagonal).T
+        scaled = self._solve_own(rhs)
         if not self.columns.shape[1]:
             return scaled
-        weighted = self.columns / self.diagonal[:, None]
+        weighted = self._solve_own(self.columns)
         small = np.eye(self.columns.shape[1]) + self.columns.T @ weighted
         return scaled - weighted @ cho_solve(cho_factor(small, lower=True), self.columns.T @ scaled)
 
     def logdet(self) -> float:
         """Return log det R by the matrix determinant lemma."""
-        small = np.eye(self.columns.shape[1]) + self.columns.T @ (self.columns / self.diagonal[:, None])
-        return float(np.sum(np.log(self.diagonal)) + np.linalg.slogdet(small)[1])
+        small = np.eye(self.columns.shape[1]) + self.columns.T @ self._solve_own(self.columns)
+        own = self._chain.logdet if self.correlated else np.sum(np.log(self.diagonal))
+        return float(own + np.linalg.slogdet(small)[1])
 
     def sample(self, rng: np.random.Generator) -> Floats:
         """Return one draw of the errors, mol mol-1, shape (obs,): each shared cause drawn once."""
         noise = np.sqrt(self.diagonal) * rng.standard_normal(self.diagonal.size)
+        for part in self.correlated:
+            noise += part.root(rng.standard_normal(noise.size))
         return noise + self.columns @ rng.standard_normal(self.columns.shape[1])
 
-    def budget(self, k: Floats) -> dict[str, float]:
-        """Return k' R_c k for each cause c; the parts sum to k' R k. k has shape (obs,)."""
-        parts = {name: float(np.sum(k**2 * variance)) for name, variance in self.random.items()}
-        for cause, column in zip(self.causes, self.columns.T, strict=True):
-            parts[cause] = parts.get(cause, 0.0) + float(column @ k) ** 2
+    def budget(self, k: Floats) -> dict[str, Floats]:
+        """Return k' R_c k for each cause c; the parts sum to k' R k.
+
+        k has shape (obs,) or (obs, any), each part () or (any,).
+        """
+        parts = {name: np.sum((k.T**2 * variance).T, axis=0) for name, variance in self.random.items()}
+        for part in self.correlated:
+            parts[part.cause] = parts.get(part.cause, 0.0) + np.sum(k * (part @ k), axis=0)
+        for cause, share in zip(self.causes, self.columns.T @ k, strict=True):
+            parts[cause] = parts.get(cause, 0.0) + share**2
         return parts
 
     def take(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> "ErrorModel":
         """Return the model of a subset of the data."""
-        return ErrorModel({n: v[rows] for n, v in self.random.items()}, self.columns[rows], self.causes)
+        return replace(
+            self,
+            random={n: v[rows] for n, v in self.random.items()},
+            columns=self.columns[rows],
+            correlated=tuple(part.take(rows) for part in self.correlated),
+        )
+
+    @cached_property
+    def _chain(self) -> ChainFactor:
+        return ChainFactor.of(self.diagonal, self.correlated)
+
+    def _solve_own(self, rhs: Floats) -> Floats:
+        """Return (D + A)^-1 rhs."""
+        return self._chain.solve(rhs) if self.correlated else (rhs.T / self.diagonal).T
+
+
+def _correlated(
+    random: Mapping[str, Floats], observations: xr.Dataset, durations: Mapping[str, float]
+) -> tuple[SiteCorrelated, ...]:
+    wrong = [
+        f"{name} ({value})" for name, value in durations.items() if not (np.isfinite(value) and value > 0)
+    ]
+    unknown = [name for name in durations if name not in random]
+    if wrong or unknown:
+        raise DataError(
+            f"durations of random errors: {', '.join(wrong + unknown)}; expected positive seconds for "
+            "some of "
+            f"{', '.join(random)}"
+        )
+    if not durations:
+        return ()
+    site = observations["site"].values.astype(str)
+    time = observations["time"].values.astype("datetime64[ns]")
+    seconds = (time - time.min()) / np.timedelta64(1, "s")
+    return tuple(SiteCorrelated(c, np.sqrt(random[c]), d, site, seconds) for c, d in durations.items())

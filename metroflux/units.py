@@ -10,6 +10,7 @@ from metroflux.errors import DataError
 
 MOLE_FRACTION = {
     "mol mol-1": 1.0, "mol/mol": 1.0, "1": 1.0,
+    "1e-6": 1e-6, "1e-9": 1e-9, "1e-12": 1e-12,
     "mmol mol-1": 1e-3,
     "umol mol-1": 1e-6, "micromol mol-1": 1e-6, "µmol mol-1": 1e-6, "μmol mol-1": 1e-6, "umol/mol": 1e-6,
     "µmol mol⁻¹": 1e-6, "μmol mol⁻¹": 1e-6, "ppm": 1e-6,

@@ -11,8 +11,9 @@ from metroflux.uncertainty import Random, Shared, attach
 
 Floats = npt.NDArray[np.float64]
 
-KEYS = ("site", "species", "inlet", "day", "month")
+KEYS = ("site", "species", "inlet", "hour", "day", "month")
 """What data can share an error by; none of them: one error common to all."""
+_UNITS = {"hour": "h", "day": "D", "month": "M"}
 
 
 @dataclass(frozen=True)
@@ -100,11 +101,83 @@ def group(observations: xr.Dataset, settings: Group, sd: float | Floats) -> list
 
 
 def _labels(observations: xr.Dataset, key: str) -> npt.NDArray[np.object_]:
-    if key in ("day", "month"):
-        return observations.time.values.astype(f"datetime64[{key[0].upper()}]").astype(str).astype(object)
+    if key in _UNITS:
+        return observations.time.values.astype(f"datetime64[{_UNITS[key]}]").astype(str).astype(object)
     if key == "inlet":
         return np.array([f"{height:g}" for height in observations.inlet.values], dtype=object)
     return observations[key].values.astype(object)
+
+
+def exponential(
+    observations: xr.Dataset, settings: Group, sd: float | Floats, duration_s: float, step_s: float
+) -> list[Shared]:
+    """Return a shared error per group that is constant over steps and forgets exponentially between them.
+
+    The covariance of two data is sd sd' exp(-|t - t'| / duration), t and t' the starts of their steps. It is
+    written exactly as columns, one per step: the factor of the covariance of the steps.
+
+    Parameters
+    ----------
+    sd : sensitivity times standard uncertainty, mol mol-1, one number or shape (obs,)
+    duration_s : time in which the correlation falls to 1/e, s
+    step_s : time over which the error does not change, s
+
+    Raises
+    ------
+    ConfigError
+        If duration or step is not positive, or there would be more than MOST_COLUMNS columns.
+    """
+    if duration_s <= 0 or step_s <= 0:
+        raise ConfigError(
+            f"'{settings.name}': duration {duration_s:g} s, step {step_s:g} s; expected above 0"
+        )
+    seconds = (observations.time.values - np.datetime64(0, "s")) / np.timedelta64(1, "s")
+    step = np.floor(seconds / step_s)
+    return _correlated(group(observations, settings, sd), step * step_s, duration_s)
+
+
+def along_range(
+    observations: xr.Dataset, settings: Group, sd: float | Floats, length_m: float
+) -> list[Shared]:
+    """Return the error of lidar gates, correlated as exp(-|difference of inlet| / length) within a group.
+
+    Parameters
+    ----------
+    settings : its `by` says which data are one profile, for example ("site", "hour")
+    length_m : m
+
+    Raises
+    ------
+    ConfigError
+        If the length is not positive, a datum has no inlet height, or columns would be too many.
+    """
+    height = observations.inlet.values
+    if length_m <= 0 or np.isnan(height).any():
+        raise ConfigError(
+            f"'{settings.name}': length {length_m:g} m, {int(np.isnan(height).sum())} data without height; "
+            f"expected a length above 0 and a height for each"
+        )
+    return _correlated(group(observations, settings, sd), height, length_m)
+
+
+MOST_COLUMNS = 3000
+"""Columns of one error: more would cost as much as the covariance itself; a longer step is the way out."""
+
+
+def _correlated(groups: list[Shared], place: Floats, length: float) -> list[Shared]:
+    """Return each group's error with correlation exp(-|place - place'| / length) as columns of its factor."""
+    parts: list[Shared] = []
+    for one in groups:
+        rows = np.flatnonzero(one.column)
+        at, index = np.unique(place[rows], return_inverse=True)
+        if len(parts) + at.size > MOST_COLUMNS:
+            raise ConfigError(f"'{one.name}': more than {MOST_COLUMNS} columns; expected a longer step")
+        factor = np.linalg.cholesky(np.exp(-np.abs(at[:, None] - at) / length))
+        for number in range(at.size):
+            column = np.zeros(one.column.size)
+            column[rows] = one.column[rows] * factor[index, number]
+            parts.append(Shared(f"{one.name}:{number}", one.cause, column, one.traceable_to))
+    return parts
 
 
 def cross_section(observations: xr.Dataset, relative_sd: float, traceable_to: str = "not stated") -> Shared:

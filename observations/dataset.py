@@ -43,6 +43,14 @@ PLAUSIBLE = {"co2": (200e-6, 5000e-6), "ch4": (1.0e-6, 200e-6)}
 Wide on purpose: a value outside is not bad air but an undeclared missing value or a wrong unit.
 """
 
+TRACE = (0.0, 1e-4)
+"""The same for any other gas: no trace gas reaches 100 ppm, carbon monoxide in a tunnel included."""
+
+
+def plausible(species: str) -> tuple[float, float]:
+    """Return least and greatest mole fraction, mol mol-1, that air can have of a species."""
+    return PLAUSIBLE.get(species, TRACE)
+
 
 class TruncatedFileWarning(UserWarning):
     """A file holds fewer lines than its own header says."""

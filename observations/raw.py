@@ -2,6 +2,7 @@
 
 import csv
 import math
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import xarray as xr
 
 from metroflux.errors import DataError
 from metroflux.units import FILL_LIMIT, MOLE_FRACTION, mole_fraction_factor
+from observations.dataset import TruncatedFileWarning
 
 Floats = npt.NDArray[np.float64]
 Column = npt.NDArray[np.generic]
@@ -74,17 +76,59 @@ def read_lines(path: Path) -> list[str]:
 
 
 def split_lines(path: Path, lines: Iterable[str], separator: str, first_line: int = 1) -> list[list[str]]:
-    """Return the fields of each line, all lines of the same number of fields; quotes keep separators."""
+    """Return the fields of each line, all lines of the same number of fields; quotes keep separators.
+
+    Warns
+    -----
+    TruncatedFileWarning
+        If the last line breaks off: it is left out.
+    """
     rows: list[list[str]] = []
     try:
-        for row in csv.reader(lines, delimiter=separator, strict=True):
-            if rows and len(row) != len(rows[0]):
-                here = f"line {first_line + len(rows)}"
-                raise DataError(f"{path}: {here} has {len(row)} fields, expected {len(rows[0])}")
-            rows.append([field.strip() for field in row])
+        reader = csv.reader(lines, delimiter=separator, strict=True)
+        rows.extend([field.strip() for field in row] for row in reader)
     except csv.Error as fault:
         raise DataError(f"{path}: line {first_line + len(rows)} is not a table row ({fault})") from None
+    return _even(path, rows, first_line)
+
+
+def split_words(path: Path, lines: Iterable[str], first_line: int = 1) -> list[list[str]]:
+    """Return the words of each line, otherwise as split_lines."""
+    return _even(path, [line.split() for line in lines], first_line)
+
+
+def _even(path: Path, rows: list[list[str]], first_line: int) -> list[list[str]]:
+    if len(rows) > 2 and len(rows[-1]) < len(rows[0]) == len(rows[-2]):
+        warn_truncated(f"{path}: truncated: line {first_line + len(rows) - 1} breaks off and is left out")
+        rows = rows[:-1]
+    for index, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            here = f"line {first_line + index}"
+            raise DataError(f"{path}: {here} has {len(row)} fields, expected {len(rows[0])}")
     return rows
+
+
+def warn_truncated(text: str) -> None:
+    """Warn that a file is cut short; `observations.recognise.read` writes it into the dataset."""
+    warnings.warn(text, TruncatedFileWarning, stacklevel=2)
+
+
+def table_of(path: Path, names: Sequence[str], rows: list[list[str]], first_line: int) -> RawTable:
+    """Return rows of text under their names; of columns of the same name the first counts.
+
+    Raises
+    ------
+    DataError
+        If there is no row, or the rows have another number of fields than there are names.
+    """
+    if not rows:
+        raise DataError(f"{path}: a header without data rows")
+    if len(rows[0]) != len(names):
+        raise DataError(f"{path}: line {first_line} has {len(rows[0])} fields, expected {len(names)}")
+    columns: dict[str, Column] = {}
+    for name, values in zip(names, zip(*rows, strict=True), strict=True):
+        columns.setdefault(name, np.array(values))
+    return RawTable(path, columns, {}, first_line)
 
 
 def _read_netcdf(path: Path, wanted: Sequence[str]) -> RawTable:

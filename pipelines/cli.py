@@ -17,6 +17,8 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+observations = typer.Typer(help="Look at files of observations.", no_args_is_help=True)
+cli.add_typer(observations, name="observations")
 OUT, ERR = Console(), Console(stderr=True)
 CORES = os.cpu_count() or 1
 
@@ -133,6 +135,23 @@ def doctor() -> None:
         raise SystemExit(1)
 
 
+@observations.command()
+def inspect(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="file of observations")],
+    form: Annotated[
+        str, typer.Option("--format", help="auto: recognised by its content; else a reader's name")
+    ] = "auto",
+    species: Annotated[str | None, typer.Option(help="only this gas")] = None,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="draw each gas into a PNG in the current folder")
+    ] = False,
+) -> None:
+    """Tell what a file of observations holds, what of it would be used, dropped and why."""
+    from pipelines.inspect_command import inspect_file
+
+    inspect_file(file, form, species, plot, OUT)
+
+
 @cli.command()
 def serve(
     config: ConfigFile,
@@ -192,11 +211,27 @@ def footprints(
     threads: Annotated[int, typer.Option(min=1, max=1024, help="the result is the same for any number")] = 1,
     smooth: Annotated[float, typer.Option(min=0, help="width of the kernel over STILT's; 0: none")] = 1.0,
     estimator: Annotated[str, typer.Option(help="growing, or half: the layer of STILT")] = "growing",
+    turbulence: Annotated[
+        str, typer.Option(help="similarity, or hanna_1982: as in FLEXPART, only to compare with such models")
+    ] = "similarity",
+    mesoscale: Annotated[
+        float, typer.Option(min=0, max=1, help="slow wind fluctuations: their sd over the grid wind's")
+    ] = 0.0,
     roughness: Annotated[
         float | None, typer.Option(metavar="M", help="roughness length where the met has none")
     ] = None,
     stilt: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="also write STILT's files; needs degrees")
+    ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="keep footprints and met here; what is there is not computed"),
+    ] = None,
+    nest: Annotated[
+        str | None, typer.Option(metavar="W,S,E,N", help="also a fine grid here, in a file of its own")
+    ] = None,
+    nest_resolution: Annotated[
+        str | None, typer.Option(metavar="M", help="cell size of the fine grid, such as 250m")
     ] = None,
     plot: Annotated[
         bool, typer.Option("--plot", help="draw PNGs beside the output; without --met: of the existing one")
@@ -208,9 +243,22 @@ def footprints(
     given = (*(met or ()), *(files or ()))
     options = Options(
         given, receptors, output, particles, hours, domain, resolution, seed, threads, smooth, estimator,
-        stilt, plot, roughness,
+        stilt, plot, roughness, turbulence, mesoscale, store, nest, nest_resolution,
     )  # fmt: skip
     footprint_command(options, OUT, ERR)
+
+
+@cli.command()
+def store(
+    folder: Annotated[Path, typer.Argument(metavar="STORE", help="folder of kept footprints")],
+    prune_older_than: Annotated[
+        float | None, typer.Option(min=0, metavar="DAYS", help="remove what was made longer ago")
+    ] = None,
+) -> None:
+    """Tell how much a store of footprints holds, or remove what is old."""
+    from pipelines.footprint_command import tend_store
+
+    tend_store(folder, prune_older_than, OUT)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,9 @@ class Config(Section):
     archive: s.Archive | None = Field(
         default=None, description="where publications are kept; none: only in the output folder"
     )
+    store: s.Store | None = Field(
+        default=None, description="where footprints are kept from run to run; none: only within the run"
+    )
 
     def contradictions(self) -> Iterator[tuple[str, str]]:
         """Yield key and message of each thing that does not fit where this run's inputs come from."""

@@ -17,6 +17,7 @@ from metroflux.errors import MetrofluxError
 from metroflux.parallel import Mapper
 from metroflux.provenance import Stamp, sha256_file, sha256_json
 from pipelines.store import Store, remove
+from pipelines.watch import Paced, log
 
 C = TypeVar("C")
 T = TypeVar("T")
@@ -44,6 +45,10 @@ class Watch(Protocol):
 
     def pieces(self, results: Iterator[R], total: int) -> Iterator[R]:
         """Pass on the results of mapped work as they arrive."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Take a line about how far the stage is."""
         ...
 
 
@@ -93,6 +98,7 @@ class Job:
     inputs : the results that the stage declares, by name
     remembering : the same, for work worth resuming in the middle; its pieces must be of a type with a codec
     stamp : what a published file says of this run; only for stages that declare `stamped`
+    tell : shows people a line about how far the stage is
     """
 
     config: object
@@ -100,6 +106,16 @@ class Job:
     remembering: Mapper
     inputs: Mapping[str, object]
     stamp: Stamp
+    tell: Callable[[str], None] = lambda _text: None
+
+    def told(self) -> Paced:
+        """Return what shows and records lines of progress with their figures, now and then."""
+
+        def tell(text: str, figures: dict[str, float]) -> None:
+            self.tell(text)
+            log("progress", text=text, **figures)
+
+        return Paced(tell)
 
     def dataset(self, name: str) -> xr.Dataset:
         """Return an input that is a dataset."""
@@ -181,7 +197,8 @@ class Engine:
         parts.sweep()
         mapper = Watched(self.mapper, self.watch)
         inputs = {name: self.result(name) for name in stage.inputs}
-        values = stage.function(Job(self.config, mapper, Remembering(mapper, parts), inputs, self.stamp))
+        remembering = Remembering(mapper, parts)
+        values = stage.function(Job(self.config, mapper, remembering, inputs, self.stamp, self.watch.tell))
         if set(values) != set(stage.outputs):
             raise MetrofluxError(
                 f"stage '{stage.name}' gave {sorted(values)}, expected {sorted(stage.outputs)}"

@@ -108,6 +108,53 @@ def choose_layout(met: xr.Dataset, domain: Domain | None, resolution: Resolution
     return Layout(_grid(met, _box(met, reach), (width, height), inside=False), cells)
 
 
+def inner_grid(met: xr.Dataset, layout: Layout, nest: str | None, resolution: str | None) -> Grid | None:
+    """Return the fine grid over the outer cells that the domain `nest` touches; None without it.
+
+    Raises
+    ------
+    ConfigError
+        If one option lacks the other, degrees are asked for, the domain lies outside the outer grid, or the
+        outer cells are not a whole number of inner ones.
+    """
+    if nest is None and resolution is None:
+        return None
+    if nest is None or resolution is None:
+        raise ConfigError("--nest and --nest-resolution: one without the other; expected both or none")
+    size, outer = parse_resolution(resolution), layout.grid
+    if layout.cells is not None or size.degrees:
+        raise ConfigError(
+            f"--nest-resolution {resolution}: nested grids are in the met's projection; expected "
+            "--resolution and --nest-resolution in metres"
+        )
+    ratio = round(outer.dx / size.size)
+    if ratio < 2 or abs(ratio * size.size - outer.dx) > 1e-6 * outer.dx:
+        raise ConfigError(
+            f"--nest-resolution {resolution}: outer cells of {outer.dx:g} m are not 2, 3, ... inner ones"
+        )
+    west, south, east, north = _box(met, parse_domain(nest))
+    columns = _touched(outer.west, outer.dx, outer.nx, west, east)
+    rows = _touched(outer.south, outer.dy, outer.ny, south, north)
+    if columns is None or rows is None:
+        raise ConfigError(f"--nest {nest} lies outside the outer grid; expected a part of it")
+    return Grid(
+        outer.crs, outer.west + columns[0] * outer.dx, outer.south + rows[0] * outer.dy,
+        outer.dx / ratio, outer.dy / ratio,
+        ratio * (columns[1] - columns[0]), ratio * (rows[1] - rows[0]),
+    )  # fmt: skip
+
+
+def _touched(start: float, size: float, count: int, low: float, high: float) -> tuple[int, int] | None:
+    """Return first and last line of the cells between two places that are in the grid, None if there is none.
+
+    >>> _touched(0.0, 10.0, 5, 12.0, 31.0), _touched(0.0, 10.0, 5, -20.0, -10.0)
+    ((1, 4), None)
+    """
+    first = max(0, int(np.floor((low - start) / size + 1e-6)))
+    last = min(count, int(np.ceil((high - start) / size - 1e-6)))
+    return (first, last) if first < last else None
+
+
 def _cells(box: Domain, size: float) -> LonLatCells:
     """Return the cells from the south-west corner; the last ones may reach beyond the domain."""
     bounds = []

@@ -13,12 +13,13 @@ from metroflux import time, worlds
 from metroflux.errors import ConfigError
 from metroflux.grid import Grid
 from metroflux.time import Times
-from metroflux.uncertainty import Random, attach
+from metroflux.uncertainty import Random, Shared, attach, components
 from metroflux.units import mole_fraction_factor
 from observations.columns import ColumnMapping, read_columns
-from observations.components import Group, group
-from observations.icos import read_icos
+from observations.components import Group, exponential, group
+from observations.formats.series import Supplement
 from observations.lidar import compare_mixing_height
+from observations.recognise import read
 from observations.selection import Selection, select
 from observations.table import Site, TableMapping, read_table
 from pipelines import sections, sources
@@ -101,8 +102,6 @@ def read_data(job: Job) -> Outputs:
 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     """Return the observations of several files; error components of one name are one component."""
-    from metroflux.uncertainty import Shared, components
-
     plain = xr.concat(
         [part.drop_dims(["random", "shared"]) for part in parts], "obs", combine_attrs="drop_conflicts"
     )
@@ -134,21 +133,35 @@ def read_source(source: sources.Source, species: str) -> xr.Dataset:
     match source:
         case sources.TableSource():
             return read_table(source.file, table_mapping(source, species))
-        case sources.IcosSource():
-            return read_icos(source.file, source.accept_unknown_scale)
+        case sources.FormatSource():
+            return read(source.file, source.reader, supplement(source, species))
         case sources.ColumnSource():
             chosen = source.model_dump(exclude={"reader", "file"})
             return read_columns(source.file, ColumnMapping(species=species, **chosen))
 
 
+def supplement(source: sources.FormatSource, species: str) -> Supplement:
+    """Return what the configuration adds to what a file says of itself."""
+    return Supplement(
+        species=species,
+        sites=_sites_of(source.sites),
+        scale=source.scale,
+        averaging_s=source.averaging_s,
+        accept_unknown_scale=source.accept_unknown_scale,
+    )
+
+
+def _sites_of(places: Mapping[str, sources.Site]) -> dict[str, Site]:
+    return {
+        name: Site(site.latitude, site.longitude, float("nan") if site.inlet is None else site.inlet)
+        for name, site in places.items()
+    }
+
+
 def table_mapping(source: sources.TableSource, species: str) -> TableMapping:
     """Return how a table is read."""
-    places = {
-        name: Site(site.latitude, site.longitude, float("nan") if site.inlet is None else site.inlet)
-        for name, site in source.sites.items()
-    }
     chosen = source.model_dump(exclude={"reader", "file", "sites"})
-    return TableMapping(species=species, sites=places, **chosen)
+    return TableMapping(species=species, sites=_sites_of(source.sites), **chosen)
 
 
 def choose(job: Job) -> Outputs:
@@ -173,14 +186,16 @@ def with_errors(data: xr.Dataset, chosen: sources.Observations) -> xr.Dataset:
     """Return the observations with the error components of the configuration added."""
     n = data.sizes["obs"]
     random = [Random(r.name, np.full(n, r.sd * mole_fraction_factor(r.unit))) for r in chosen.random]
-    shared = [
-        part
-        for s in chosen.shared
-        for part in group(
-            data, Group(s.name, s.cause, s.by, s.traceable_to), s.sd * mole_fraction_factor(s.unit)
-        )
-    ]
+    shared = [part for s in chosen.shared for part in _shared_parts(data, s)]
     return attach(data, random, shared)
+
+
+def _shared_parts(data: xr.Dataset, chosen: sources.SharedError) -> list[Shared]:
+    who = Group(chosen.name, chosen.cause, chosen.by, chosen.traceable_to)
+    sd = chosen.sd * mole_fraction_factor(chosen.unit)
+    if chosen.duration_h is None:
+        return group(data, who, sd)
+    return exponential(data, who, sd, chosen.duration_h * 3600.0, chosen.step_h * 3600.0)
 
 
 def observe(job: Job) -> Outputs:

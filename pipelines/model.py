@@ -23,7 +23,9 @@ from pipelines import sections, sources
 from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
-from transport.footprints import FootprintSettings, compute_footprints
+from pipelines.progress import followed
+from transport.footprint_store import FootprintStore
+from transport.footprints import FootprintSettings, collect, footprint_batches
 from transport.jacobian import build_jacobian, jacobian_dataset
 from transport.receptors import ReceptorSettings, make_receptors
 from transport.response import ResponseMapping, read_response
@@ -69,8 +71,22 @@ def _receptors(job: Job, chosen: sections.Particles, seed: int) -> xr.Dataset:
 
 def _footprints(job: Job, receptors: xr.Dataset, chosen: sections.Particles) -> xr.Dataset:
     grid = Grid.from_dataset(job.dataset("grid"))
-    settings = FootprintSettings(estimator=chosen.estimator, batch=chosen.batch)
-    return compute_footprints(job.dataset("met"), receptors, grid, settings, job.remembering)
+    settings = FootprintSettings(
+        estimator=chosen.estimator,
+        batch=chosen.batch,
+        turbulence=chosen.turbulence,
+        mesoscale=chosen.mesoscale,
+    )
+    store = kept_footprints(job)
+    mapper = job.remembering if store is None else job.mapper  # the store remembers
+    batches = footprint_batches(job.dataset("met"), receptors, grid, settings, mapper, store)
+    return collect(followed(batches, receptors.sizes["receptor"], job.told()), receptors, grid)
+
+
+def kept_footprints(job: Job) -> FootprintStore | None:
+    """Return the store of the configuration; results do not depend on it, so no stage declares it."""
+    chosen = config_of(job).store
+    return None if chosen is None else FootprintStore(chosen.path)
 
 
 def sum_footprints(job: Job) -> Outputs:

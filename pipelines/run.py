@@ -265,4 +265,6 @@ def status(folder: Path) -> dict[str, Any]:
     lines = (folder / EVENTS).read_text(encoding="utf-8").splitlines() if (folder / EVENTS).exists() else []
     events = [json.loads(line) for line in lines]
     done = [e for e in events if e.get("run_id") == begun["run_id"] and e["message"] == "stage done"]
-    return {"run_id": begun["run_id"], "status": state, "stages": done}
+    last = events[-1] if events else {}
+    progress = last["text"] if state == "running" and last.get("message") == "progress" else ""
+    return {"run_id": begun["run_id"], "status": state, "stages": done, "progress": progress}

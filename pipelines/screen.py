@@ -71,5 +71,7 @@ def show_status(state: Mapping[str, Any], console: Console) -> None:
         console.print(
             f"  {stage['stage']:<18} {stage['seconds']:8.1f} s{reused}", markup=False, highlight=False
         )
+    if state.get("progress"):
+        console.print(f"  now: {state['progress']}", markup=False, highlight=False)
     for reason in state.get("reasons", ()):
         console.print(f"held: {reason}", markup=False, highlight=False)

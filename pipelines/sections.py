@@ -93,6 +93,16 @@ class Particles(Section):
     estimator: Literal["growing", "half"] = Field(
         default="growing", description="layer of contact: growing with the plume, or half the mixing height"
     )
+    turbulence: Literal["similarity", "hanna_1982"] = Field(
+        default="similarity",
+        description="set of turbulence; 'hanna_1982', that of FLEXPART, is for comparison only",
+    )
+    mesoscale: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="sd of slow wind fluctuations of each particle over that of the grid's wind around it, 1",
+    )
     batch: int = Field(
         default=32, ge=1, le=1000, description="receptors per batch, the unit of work and of resuming"
     )
@@ -203,4 +213,13 @@ class Archive(Section):
     kind: Literal["icechunk", "directory"] = Field(
         default="directory",
         description="'icechunk': one repository with a commit per run; 'directory': a folder per run",
+    )
+
+
+class Store(Section):
+    """What is kept from run to run; it changes no result, only how much is computed."""
+
+    path: OutputFolder = Field(
+        description="folder of footprints that later runs use too; relative to the folder of the "
+        "configuration; workers on other machines must see it"
     )

@@ -19,7 +19,7 @@ class Site(Section):
 class TableSource(Section):
     """Towers in a CSV or netCDF table; names are columns of the file."""
 
-    reader: Literal["table"] = Field(description="'table', 'icos' or 'columns'")
+    reader: Literal["table"] = Field(description="'table', 'columns', 'auto' or a format")
     file: InputFile = Field(description="CSV or netCDF file")
     unit: Unit = Field(description="unit of mole fraction and sd in the file")
     sites: dict[Text, Site] = Field(description="each site of the file and its place")
@@ -51,20 +51,32 @@ class TableSource(Section):
     )
 
 
-class IcosSource(Section):
-    """One ICOS ATC Level 2 file."""
+class FormatSource(Section):
+    """One file in a published format; the file says what it holds, the rest is given here."""
 
-    reader: Literal["icos"] = Field(description="'table', 'icos' or 'columns'")
+    reader: Literal[
+        "auto", "icos", "icos-cities", "obspack", "noaa-event", "wdcgg", "gcwerks", "agage-text",
+        "agage-netcdf", "beaco2n", "tccon", "em27", "satellite",
+    ] = Field(description="format of the file, or 'auto': recognised by its content")  # fmt: skip
     file: InputFile = Field(description="file as downloaded")
+    sites: dict[Text, Site] = Field(
+        default={}, description="place of sites, in place of what the file says; needed where it says none"
+    )
+    scale: Text | None = Field(
+        default=None, description="calibration scale where the file says none; which one where it has several"
+    )
+    averaging_s: Positive | None = Field(
+        default=None, description="length of the averaging interval where the file says none, s"
+    )
     accept_unknown_scale: bool = Field(
-        default=False, description="use data whose scale the file calls Unknown"
+        default=False, description="use data whose scale the file calls unknown"
     )
 
 
 class ColumnSource(Section):
     """Columns of air seen from above, with averaging kernels; names are columns of the file."""
 
-    reader: Literal["columns"] = Field(description="'table', 'icos' or 'columns'")
+    reader: Literal["columns"] = Field(description="'table', 'columns', 'auto' or a format")
     file: InputFile = Field(description="CSV file")
     unit: Unit = Field(description="unit of value, uncertainty and bias_sd")
     site: Text = Field(description="name given to all soundings, for example 'TROPOMI'")
@@ -85,10 +97,10 @@ class ColumnSource(Section):
     scale: Text = Field(default="not stated", description="calibration scale")
 
 
-Source = Annotated[TableSource | IcosSource | ColumnSource, Field(discriminator="reader")]
+Source = Annotated[TableSource | FormatSource | ColumnSource, Field(discriminator="reader")]
 
 
-Key = Literal["site", "species", "inlet", "day", "month"]
+Key = Literal["site", "species", "inlet", "hour", "day", "month"]
 """What data that share an error may have in common."""
 
 
@@ -126,6 +138,10 @@ class SharedError(Section):
     traceable_to: Text = Field(
         default="not stated", description="reference material or certificate it rests on"
     )
+    duration_h: Positive | None = Field(
+        default=None, description="time in which the error is forgotten (to 1/e), h; none: it is constant"
+    )
+    step_h: Positive = Field(default=1.0, description="with `duration_h`: time over which it is constant, h")
 
 
 class Observations(Section):

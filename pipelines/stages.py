@@ -6,6 +6,7 @@ from inversion.solution import Solution
 from pipelines import inputs, model, results
 from pipelines.config import Config
 from pipelines.engine import Stage
+from pipelines.footprint_codec import FOOTPRINTS
 from pipelines.met import MET_CUBE
 from pipelines.store import CODECS, Codec
 
@@ -17,7 +18,7 @@ def _save_solution(value: Solution, path: Path) -> None:
 SOLUTION = Codec(".solution", lambda value: isinstance(value, Solution), _save_solution, Solution.load)
 """How a solution is kept."""
 
-STORED = (SOLUTION, MET_CUBE, *CODECS)
+STORED = (SOLUTION, MET_CUBE, FOOTPRINTS, *CODECS)
 
 CHOOSE = Stage(
     "selection", inputs.choose, ("selected", "dropped"), ("data",),

@@ -3,9 +3,9 @@
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
@@ -22,7 +22,27 @@ from rich.progress import (
 
 R = TypeVar("R")
 
+PACE = 10.0
+"""Seconds between two lines of progress."""
+
 LOG = logging.getLogger("metroflux")
+
+
+@dataclass
+class Paced:
+    """Passes on a line of progress now and then: the first, and those of at least `pace` seconds later."""
+
+    tell: Callable[[str, dict[str, float]], None]
+    pace: float = PACE
+    clock: Callable[[], float] = time.monotonic
+    last: float = field(default=float("-inf"), init=False)
+
+    def __call__(self, text: str, figures: dict[str, float]) -> None:
+        """Take a line and its figures."""
+        now = self.clock()
+        if now - self.last >= self.pace:
+            self.last = now
+            self.tell(text, figures)
 
 
 class Silent:
@@ -37,6 +57,9 @@ class Silent:
         """Pass on results."""
         return results
 
+    def tell(self, text: str) -> None:
+        """Take a line about how far the stage is."""
+
 
 @dataclass
 class Bars:
@@ -44,6 +67,7 @@ class Bars:
 
     console: Console
     progress: Progress | None = None
+    name: str = ""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -53,6 +77,7 @@ class Bars:
         hidden = not self.console.is_terminal
         bars = Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True, disable=hidden)
         with bars as self.progress:
+            self.name = name
             self.progress.add_task(name, total=None)
             yield
         self.progress = None
@@ -68,6 +93,13 @@ class Bars:
         for result in results:
             self.progress.advance(task)
             yield result
+
+    def tell(self, text: str) -> None:
+        """Show a line about how far the stage is: beside the bar, or in a log by itself."""
+        if self.progress is not None and self.console.is_terminal:
+            self.progress.update(self.progress.task_ids[0], description=f"{self.name}: {text}")
+        else:
+            self.console.print(f"  {self.name}: {text}", markup=False, highlight=False, soft_wrap=True)
 
 
 class _Json(logging.Formatter):

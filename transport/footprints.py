@@ -1,6 +1,8 @@
 """Footprints of receptors: backward particles, residence near the ground, end points, Monte-Carlo error."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from time import thread_time
 from typing import Literal
 
 import numpy as np
@@ -11,11 +13,13 @@ from metroflux import schema
 from metroflux.errors import ConfigError
 from metroflux.grid import Grid
 from metroflux.parallel import Mapper, serial
+from transport.footprint_store import FootprintStore, receptor_keys
 from transport.kernels.state import ALIVE, EDGES, Rules, Target
 from transport.met import check_axes, check_coverage, check_same_crs
 from transport.particles import HOUR, Flight, MetTimes, fly, release
+from transport.sparse import Arrays, Batch, Layers, take
 
-Arrays = dict[str, npt.NDArray[np.generic]]
+Turbulence = Literal["similarity", "hanna_1982"]
 
 
 @dataclass(frozen=True)
@@ -24,50 +28,65 @@ class FootprintSettings:
 
     estimator : "growing" layer, or "half" the mixing height as STILT does (Lin et al. 2003)
     batch : receptors marched together; changes memory and speed, never a bit of the result
-    early_step, late_step : time step over the Lagrangian time scale, before and after `change_hours` of age
+    early_step, late_step : time step, about, over the Lagrangian time scale: of young particles, and at most
+    step_growth : time step over a particle's age up to which it grows from early to late
+    turbulence : "similarity", or "hanna_1982" as FLEXPART and STILT have it, only to compare with them: it
+        fails the Prairie Grass experiment (docs/transport.md)
+    mesoscale : sd of each particle's slow wind fluctuation over the sd of the grid's wind around it (Maryon
+        1998; 0.16 in FLEXPART), 0 for none: small where the met resolves a few km (docs/transport.md)
     """
 
     estimator: Literal["growing", "half"] = "growing"
     batch: int = 32
     early_step: float = 0.1
-    late_step: float = 0.2
-    change_hours: float = 2.0
+    late_step: float = 1.0
+    step_growth: float = 0.1
+    turbulence: Turbulence = "similarity"
+    mesoscale: float = 0.0
 
     def __post_init__(self) -> None:
         if self.estimator not in ("growing", "half"):
             raise ConfigError(f"footprints: estimator '{self.estimator}'; expected 'growing' or 'half'")
+        if self.turbulence not in ("similarity", "hanna_1982"):
+            raise ConfigError(
+                f"footprints: turbulence '{self.turbulence}'; expected 'similarity' or 'hanna_1982'"
+            )
+        if not 0.0 <= self.mesoscale <= 1.0:
+            raise ConfigError(f"footprints: mesoscale = {self.mesoscale}; expected 0 to 1")
         if self.batch < 1:
             raise ConfigError(f"footprints: batch = {self.batch}; expected at least 1")
-        if not (0 < self.early_step <= 0.5 and 0 < self.late_step <= 0.5 and self.change_hours >= 0):
+        if not (0 < self.early_step <= self.late_step <= 1 and 0 <= self.step_growth <= 0.2):
             raise ConfigError(
-                f"footprints: steps {self.early_step}, {self.late_step} after {self.change_hours} h; "
-                "expected 0 < step <= 0.5 Lagrangian time scales, hours >= 0"
+                f"footprints: steps {self.early_step} to {self.late_step}, growth {self.step_growth}; "
+                "expected 0 < early <= late <= 1 Lagrangian time scale, growth 0 to 0.2"
             )
 
     def rules(self) -> Rules:
         """Return the settings as the kernel takes them."""
-        half = int(self.estimator == "half")
-        return Rules(self.early_step, self.late_step, 3600.0 * self.change_hours, half)
+        half, by_hanna = int(self.estimator == "half"), int(self.turbulence == "hanna_1982")
+        return Rules(self.early_step, self.late_step, self.step_growth, half, by_hanna, self.mesoscale)
 
 
 @dataclass(frozen=True)
 class _Common:
-    """What every batch needs: sent to a worker once."""
+    """What every batch needs: sent to a worker once. `keys` are those of the store, by receptor."""
 
     met: xr.Dataset
     receptors: xr.Dataset
     grid: Grid
     settings: FootprintSettings
-    lags: int
+    store: FootprintStore | None
+    keys: tuple[str, ...]
 
 
 def compute_footprints(
-    met: xr.Dataset, receptors: xr.Dataset, grid: Grid, settings: FootprintSettings, mapper: Mapper = serial
-) -> xr.Dataset:
+    met: xr.Dataset, receptors: xr.Dataset, grid: Grid, settings: FootprintSettings,
+    mapper: Mapper = serial, store: FootprintStore | None = None,
+) -> xr.Dataset:  # fmt: skip
     """Return the footprints of all receptors on the flux grid.
 
     Receptors are batched in order of time, so that a batch reads few met times; a lazily opened cube is
-    read where the batch runs. Receptors with the same id are computed once.
+    read where the batch runs. Receptors with the same id are computed once; those in the store not at all.
 
     Returns
     -------
@@ -79,19 +98,61 @@ def compute_footprints(
         If a receptor lies outside the met's area, height or period (all are listed), the projections
         differ, or a met field cannot be used.
     """
+    return collect(footprint_batches(met, receptors, grid, settings, mapper, store), receptors, grid)
+
+
+def footprint_batches(
+    met: xr.Dataset, receptors: xr.Dataset, grid: Grid, settings: FootprintSettings,
+    mapper: Mapper = serial, store: FootprintStore | None = None,
+) -> Iterator[Batch]:  # fmt: skip
+    """Yield the footprints of all receptors batch by batch, those in the store first; see compute_footprints.
+
+    What is computed goes into the store where it is computed, so that little is lost with a process.
+    """
     schema.check(receptors, "receptors")
     check_axes(met)
     check_same_crs(met, grid.crs)
     check_coverage(met, receptors)
     _, first, inverse = np.unique(receptors.receptor.values, return_index=True, return_inverse=True)
     unique = receptors.isel(receptor=first)
-    order = np.argsort(unique.time.values, kind="stable")
-    batches = [order[i : i + settings.batch] for i in range(0, order.size, settings.batch)]
-    common = _Common(met, unique, grid, settings, lag_count(receptors))
-    parts = list(mapper(_batch, common, batches))
-    back = np.argsort(order, kind="stable")[inverse]
-    arrays = {name: np.concatenate([part[name] for part in parts])[back] for name in parts[0]}
-    return schema.check(_dataset(arrays, receptors, grid), "footprints")
+    keys = () if store is None else tuple(receptor_keys(met, unique, grid, settings))
+    common = _Common(met, unique, grid, settings, store, keys)
+    return _yielded(common, inverse, mapper)
+
+
+def _yielded(common: _Common, inverse: npt.NDArray[np.intp], mapper: Mapper) -> Iterator[Batch]:
+    wanted = np.ones(common.receptors.sizes["receptor"], dtype=bool)
+    found = {} if common.store is None else common.store.find(common.keys)
+    size = common.settings.batch
+    for left, (name, rows) in zip(range(len(found) - 1, -1, -1), found.items(), strict=True):
+        assert common.store is not None  # noqa: S101 - it has found them
+        arrays = common.store.read(name)
+        if arrays is None:
+            continue
+        here = np.array([n for n, key in enumerate(common.keys) if key in rows], dtype=np.intp)
+        wanted[here] = False
+        at = np.array([rows[common.keys[n]] for n in here], dtype=np.intp)
+        yield Batch.of(here, take(arrays, at), inverse, left - (-int(wanted.sum()) // size))
+    missing = np.flatnonzero(wanted)
+    order = missing[np.argsort(common.receptors.time.values[missing], kind="stable")]
+    batches = [order[i : i + size] for i in range(0, order.size, size)]
+    for number, arrays in enumerate(mapper(_batch, common, batches), 1):
+        yield Batch.of(batches[number - 1], arrays, inverse, len(batches) - number)
+
+
+def collect(batches: Iterator[Batch], receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
+    """Return the footprints dataset of all batches, dense."""
+    n = receptors.sizes["receptor"]
+    foot = np.zeros((n, lag_count(receptors), *grid.shape), dtype=np.float32)
+    rows, rest, width = [], [], int(receptors.particles.max())
+    for batch in batches:
+        for k, row in enumerate(batch.rows):
+            batch.add_to(k, foot[row])
+        rows.append(batch.rows)
+        rest.append(batch.others(width))
+    back = np.argsort(np.concatenate(rows))
+    arrays = {name: np.concatenate([part[name] for part in rest])[back] for name in rest[0]}
+    return schema.check(dataset_of(arrays | {"foot": foot}, receptors, grid), "footprints")
 
 
 def lag_count(receptors: xr.Dataset) -> int:
@@ -102,27 +163,32 @@ def lag_count(receptors: xr.Dataset) -> int:
 
 
 def _batch(common: _Common, rows: npt.NDArray[np.intp]) -> Arrays:
-    """Return the arrays of one batch of receptors, first axis receptor."""
+    """Return the arrays of one batch of receptors: sparse footprints, the rest with first axis receptor."""
+    began = thread_time()
     receptors = common.receptors.isel(receptor=rows)
     flight, grid, n = release(receptors), common.grid, rows.size
     target = Target(
-        foot=np.zeros((n, common.lags, *grid.shape)),
+        foot=np.zeros((n, 1, *grid.shape)),
         off_grid=np.zeros(n),
         lag=np.zeros(n, dtype=np.int64),
         origin=np.array([grid.west, grid.south]),
         step=np.array([grid.dx, grid.dy]),
     )
+    layers = Layers(target)
     if flight.released.size:
-        fly(flight, MetTimes(common.met), target, common.settings.rules())
-    arrays: Arrays = {"foot": target.foot.astype(np.float32), "off_grid": target.off_grid}
+        fly(flight, MetTimes(common.met), target, common.settings.rules(), gather=layers.gather)
+    arrays = layers.sparse()
+    arrays["off_grid"] = target.off_grid
     arrays |= _ends(flight, receptors, int(common.receptors.particles.max()))
     arrays |= _statistics(flight, receptors)
-    total = target.foot.sum(axis=(1, 2, 3))
+    empty = np.diff(arrays["pointer"]) == 0
     arrays["reason"] = np.array([
-        "ok" if total[r] > 0 else _reason(receptors, r, float(target.off_grid[r]), arrays["outside"][r])
+        _reason(receptors, r, float(target.off_grid[r]), arrays["outside"][r]) if empty[r] else "ok"
         for r in range(n)
     ], dtype="<U96")  # fmt: skip
-    return arrays
+    if common.store is not None:
+        common.store.write([common.keys[r] for r in rows], arrays)
+    return arrays | {"cpu_seconds": np.array(thread_time() - began)}
 
 
 def _ends(flight: Flight, receptors: xr.Dataset, width: int) -> Arrays:
@@ -166,7 +232,7 @@ def _reason(receptors: xr.Dataset, r: int, off_grid: float, outside: npt.NDArray
     return f"no particle came near the ground within {float(receptors.hours[r]):g} h"
 
 
-def _dataset(arrays: Arrays, receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
+def dataset_of(arrays: Arrays, receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
     """Return the footprints dataset of the collected arrays."""
     mapped = {"grid_mapping": "spatial_ref"}
     sensitivity, length = {"units": "m2 s mol-1"}, {"units": "m"}

@@ -47,16 +47,27 @@ def compute_nested(
         If the inner grid does not fit into the outer; and all errors of `compute_footprints`.
     """
     outer, inner = grids
-    rows, columns = _block(outer, inner)
+    covered = covered_cells(outer, inner)
     coarse = compute_footprints(met, receptors, outer, settings, mapper)
     fine = compute_footprints(met, receptors, inner, settings, mapper)
+    foot = coarse.foot.where(covered.values == 0, np.float32(0)).assign_attrs(coarse.foot.attrs)
+    coarse = coarse.assign(foot=foot, covered=covered)
+    return Nested(schema.check(coarse, "footprints"), schema.check(fine, "footprints"))
+
+
+def covered_cells(outer: Grid, inner: Grid) -> xr.DataArray:
+    """Return which cells of the outer grid the inner one covers, 0 or 1, dims (y, x).
+
+    Raises
+    ------
+    ConfigError
+        If the inner grid does not fit into the outer.
+    """
     covered = np.zeros(outer.shape, dtype=np.int8)
-    covered[rows, columns] = 1
-    foot = coarse.foot.where(covered == 0, np.float32(0)).assign_attrs(coarse.foot.attrs)
+    covered[_block(outer, inner)] = 1
     words = {"long_name": "cells that the inner grid covers", "flag_values": np.array([0, 1], np.int8)}
     words["flag_meanings"] = "outer inner"
-    coarse = coarse.assign(foot=foot, covered=(("y", "x"), covered, words))
-    return Nested(schema.check(coarse, "footprints"), schema.check(fine, "footprints"))
+    return xr.DataArray(covered, dims=("y", "x"), attrs=words)
 
 
 def _block(outer: Grid, inner: Grid) -> tuple[slice, slice]:

@@ -1,6 +1,6 @@
 """Release particles at receptors and march them through the met cube, window by window."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -12,7 +12,7 @@ import xarray as xr
 from metroflux.constants import M_AIR
 from metroflux.errors import DataError
 from transport.kernels.field import Fields, level_bins
-from transport.kernels.march import first_draws, march
+from transport.kernels.march import first_draws, march, march_by_hanna
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
 from transport.kernels.vector import WIDTH
 from transport.met import check_hour, hours_to_ns, map_scale
@@ -98,6 +98,7 @@ def make_particles(place: Floats, weight: Floats, receptor: Ints, seed: Ints, nu
     return Particles(
         x=place[:, 0].copy(), y=place[:, 1].copy(), z=place[:, 2].copy(),
         psi=draws[:, 0].copy(), chi_x=draws[:, 1].copy(), chi_y=draws[:, 2].copy(),
+        meander_x=draws[:, 3].copy(), meander_y=draws[:, 4].copy(),
         age=zeros[0], spread=zeros[1],
         status=np.full(n, ALIVE, dtype=np.int64), receptor=receptor, seed=seed, number=number,
         drawn=np.zeros(n, dtype=np.int64),
@@ -106,16 +107,26 @@ def make_particles(place: Floats, weight: Floats, receptor: Ints, seed: Ints, nu
     )  # fmt: skip
 
 
-def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int = -1) -> int:
+def fly(
+    flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int = -1,
+    gather: Callable[[Ints], None] | None = None,
+) -> int:  # fmt: skip
     """March the particles from release to stop, backward (-1) or forward (+1); return the steps made.
+
+    gather : called with the lag of each receptor when the particles have left a clock hour, to take this
+        hour's footprint out of the target; the target then needs one lag only
 
     Raises
     ------
     DataError
         If a met time on the way cannot be used, or the target lacks a receptor or a lag on the way.
     """
-    p, steps = flight.particles, 0
+    p, steps, hour = flight.particles, 0, None
+    move = march_by_hanna if rules.by_hanna else march
     for early, late in _windows(flight, met.time, sign):
+        if gather is not None and hour is not None and early // HOUR != hour:
+            gather(flight.origin // HOUR - hour - 1)
+        hour = early // HOUR
         enter = late if sign < 0 else early
         length = (late - early) * 1e-9
         p.start[:] = np.clip(sign * (flight.released - enter) * 1e-9, 0.0, length)
@@ -126,10 +137,13 @@ def fly(flight: Flight, met: "MetTimes", target: Target, rules: Rules, sign: int
         i = int(np.searchsorted(met.time, early, side="right")) - 1
         weights = [(t - met.time[i]) / (met.time[i + 1] - met.time[i]) for t in (early, late)]
         late_in, late_out = weights if sign > 0 else weights[::-1]
-        target.lag[:] = (flight.origin - late) // HOUR
+        target.lag[:] = 0 if gather is not None else (flight.origin - late) // HOUR
         _check_target(target, moving)
-        window = Window(float(sign), length, float(late_in), float(late_out))
-        steps += march(p, met.fields(i), window, target, rules)
+        interval = float(met.time[i + 1] - met.time[i]) * 1e-9
+        window = Window(float(sign), length, float(late_in), float(late_out), interval)
+        steps += move(p, met.fields(i), window, target, rules)
+    if gather is not None and hour is not None:
+        gather(flight.origin // HOUR - hour - 1)
     return steps
 
 

@@ -25,6 +25,7 @@ from metroflux.units import (
         (420.0, "umol/mol"), (420.0, "\u00b5mol mol\u207b\u00b9"), (420.0, "\u03bcmol mol\u207b\u00b9"),
         (420e3, "ppb"), (420e3, "nmol mol-1"), (420e3, "nanomol mol-1"), (420e3, "nmol/mol"),
         (420e3, "nmol mol\u207b\u00b9"), (420e6, "ppt"), (420e6, "pmol mol-1"),
+        (420.0, "1e-6"), (420e3, "1e-9"), (420e6, "1e-12"),
     ],
 )  # fmt: skip
 def test_420_ppm_in_every_spelling_is_the_same_mole_fraction(value, unit):

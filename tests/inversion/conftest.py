@@ -1,7 +1,7 @@
 """Small random inverse problems, and their dense twin: every matrix formed, every formula written out."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -27,11 +27,13 @@ class Inputs:
     prior: xr.Dataset
     errors: dict[str, PriorError]
     parameters: list[Parameter]
+    durations: dict[str, float] = field(default_factory=dict)
 
     def assemble(self) -> Problem:
         return assemble(
-            self.observations, self.background, self.jacobian, self.prior, self.errors, self.parameters
-        )
+            self.observations, self.background, self.jacobian, self.prior, self.errors, self.parameters,
+            self.durations,
+        )  # fmt: skip
 
 
 def _space(kind: str) -> xr.Dataset:
@@ -154,6 +156,10 @@ class Twin:
         for j, p in enumerate(inputs.parameters):
             self.B[self.flux_size + j, self.flux_size + j] = p.sd**2
         self.R_parts = _dense_errors(inputs.observations, inputs.background)
+        for cause, duration in inputs.durations.items():
+            fading = _fading(inputs.observations, duration)
+            sd = np.sqrt(np.diag(self.R_parts[cause]))
+            self.R_parts[cause] = sd[:, None] * fading * sd
         self.R = sum(self.R_parts.values())
         self.x_a = np.append(prior.flux.values.ravel(), np.zeros(len(inputs.parameters)))
         self.y = inputs.observations.mole_fraction.values - inputs.background.background.values
@@ -175,19 +181,49 @@ class Twin:
 
 
 def _dense_covariance(prior: xr.Dataset, s: int, error: PriorError) -> np.ndarray:
+    sd = prior.flux_sd.values[s].ravel()
+    return np.diag(sd) @ np.kron(_dense_time(prior, error), _dense_space(prior, error)) @ np.diag(sd)
+
+
+def _dense_time(prior: xr.Dataset, error: PriorError) -> np.ndarray:
     bounds = prior.flux_time_bounds.values.astype(np.int64) * 1e-9
     middle = bounds.mean(axis=1)
     gap = np.abs(middle[:, None] - middle)
-    T = np.exp(-gap / error.duration) if error.duration else np.eye(len(middle))
+    if error.hour_duration is not None:
+        day, hour = middle // DAY, middle % DAY
+        around = np.abs(hour[:, None] - hour)
+        around = np.minimum(around, DAY - around)
+        return np.exp(-np.abs(day[:, None] - day) * DAY / error.duration - around / error.hour_duration)
+    return np.exp(-gap / error.duration) if error.duration else np.eye(len(middle))
+
+
+def _dense_space(prior: xr.Dataset, error: PriorError) -> np.ndarray:
     S = np.eye(prior.cell_area.size)
     if error.correlation is not None:
         S = error.correlation
     elif error.length:
         x, y = (c.ravel() for c in np.meshgrid(prior.x.values, prior.y.values))
-        far = np.sqrt((x[:, None] - x) ** 2 + (y[:, None] - y) ** 2) / error.length
-        S = np.exp(-far) if error.form == "exponential" else np.exp(-(far**2) / 2)
-    sd = prior.flux_sd.values[s].ravel()
-    return np.diag(sd) @ np.kron(T, S) @ np.diag(sd)
+        dx = (x[:, None] - x) / error.length
+        dy = (y[:, None] - y) / (error.length_y or error.length)
+        form = SHAPES[error.form]
+        S = form(np.abs(dx)) * form(np.abs(dy)) if error.per_axis else form(np.sqrt(dx**2 + dy**2))
+    if error.mask is not None:
+        apart = (error.mask[:, None] != error.mask) | (error.mask == 0)
+        S = np.where(apart & ~np.eye(len(S), dtype=bool), 0.0, S)
+    return S
+
+
+SHAPES = {
+    "exponential": lambda r: np.exp(-r),
+    "gaussian": lambda r: np.exp(-(r**2) / 2),
+    "matern32": lambda r: (1 + 3**0.5 * r) * np.exp(-(3**0.5) * r),
+    "matern52": lambda r: (1 + 5**0.5 * r + 5 * r**2 / 3) * np.exp(-(5**0.5) * r),
+}
+
+
+def _fading(observations: xr.Dataset, duration: float) -> np.ndarray:
+    time, site = observations.time.values.astype(np.int64) * 1e-9, observations.site.values
+    return np.exp(-np.abs(time[:, None] - time) / duration) * (site[:, None] == site)
 
 
 def _dense_errors(*datasets: xr.Dataset) -> dict[str, np.ndarray]:

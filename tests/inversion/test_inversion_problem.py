@@ -122,7 +122,10 @@ FAULTS: list[tuple[Callable, str]] = [
     (_prior_sd_negative, "flux_sd is negative in 1 of 480"),
     (_no_settings, "no prior error settings for sector plants"),
     (_extra_settings, "prior error settings for farms"),
-    (_bad_settings, "length is -1.0.*duration is nan.*form 'cubic', expected one of exponential, gaussian"),
+    (
+        _bad_settings,
+        "length is -1.0.*duration is nan.*form 'cubic', expected one of exponential, gaussian, matern32",
+    ),
     (_bad_matrix, "correlation matrix has a negative eigenvalue"),
     (_other_times, "jacobian: flux_time_bounds start"),
     (_other_cells, "jacobian: cell_area is not that of the prior"),

@@ -45,7 +45,7 @@ def _close(found, want, scale=None):
 @pytest.mark.parametrize("small_blocks", [False, True])
 def test_posterior_equals_its_dense_twin(inputs_of, twin_of, kind, seed, small_blocks, monkeypatch):
     if small_blocks:
-        for name in ("_GRAM_BYTES", "_VARIANCE_BYTES", "_FIELD_BYTES"):
+        for name in ("_VARIANCE_BYTES", "_FIELD_BYTES"):
             monkeypatch.setattr(blocks, name, 8 * 24 * 60)
     inputs = inputs_of(seed, kind)
     twin, solution = twin_of(inputs), solve(inputs.assemble())
@@ -112,7 +112,7 @@ def test_order_of_observations_does_not_matter(inputs_of):
 
 
 def test_same_bits_with_one_and_four_workers(inputs_of, monkeypatch):
-    for name in ("_GRAM_BYTES", "_VARIANCE_BYTES", "_FIELD_BYTES"):
+    for name in ("_VARIANCE_BYTES", "_FIELD_BYTES"):
         monkeypatch.setattr(blocks, name, 8 * 24 * 60)
     problem = inputs_of(2).assemble()
     alone = solve(problem)

@@ -12,7 +12,7 @@ from metroflux import schema
 from metroflux.errors import MetrofluxError
 from observations.columns import ColumnMapping, read_columns
 from observations.dataset import TruncatedFileWarning
-from observations.icos import read_icos
+from observations.formats.icos import read_icos
 from observations.table import Site, TableMapping, read_table
 
 MAPPING = TableMapping(

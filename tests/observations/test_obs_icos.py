@@ -5,7 +5,8 @@ import pytest
 
 from metroflux.errors import DataError
 from observations.dataset import FLAG_MEANINGS, TruncatedFileWarning
-from observations.icos import read_icos
+from observations.formats.icos import read_icos
+from observations.formats.series import Supplement
 
 HEADER = """# PARAMETER: {species}
 # TOTAL LINES: {total}
@@ -68,7 +69,7 @@ def test_flags_scales_and_missing_values_each_keep_their_own_reason(tmp_path):
 
 
 def test_an_unknown_scale_is_used_only_when_accepted_and_then_said(tmp_path):
-    ds = read_icos(write(tmp_path), accept_unknown_scale=True)
+    ds = read_icos(write(tmp_path), Supplement(accept_unknown_scale=True))
     assert meanings(ds)[2] == "good"
     assert ds.attrs["scale"] == "WMO CH4 X2004A and unknown"
 
@@ -103,8 +104,11 @@ def test_a_truncated_file_is_read_with_a_typed_warning(tmp_path):
         ({"species": "C14"}, "'PARAMETER' is 'c14'"),
         ({"column": "co2"}, "no column ch4; the file has: Site"),
         ({"rows": ()}, "without data rows"),
-        ({"rows": (ROWS[0].replace("2045.790", "1e36"),)}, "line 11: 1e\\+36"),
-        ({"rows": (ROWS[0].replace("2045.790", "-99.99"),)}, "line 11: -99.99"),
+        (
+            {"rows": (ROWS[0].replace("2045.790", "1e36"),)},
+            "all 1 values of ch4 are outside .* first 1e\\+36; another unit",
+        ),
+        ({"rows": (ROWS[0].replace("2045.790", "-99.99"),)}, "first -99.99; another unit"),
         ({"rows": (ROWS[0], ROWS[0])}, "more than once"),
         ({"rows": (ROWS[0] + ";1",)}, "has 14 fields, expected 13"),
         ({"rows": (ROWS[0].replace(";02;26;", ";02;30;"),)}, "times cannot be read"),
@@ -146,4 +150,4 @@ def test_ridge_hill_is_unchanged_by_accepting_an_instrument_without_rows(data_ro
     path = data_root / "observations/icos/ICOS_ATC_L2_L2-2024.1_RGL_90.0_CTS.CH4"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TruncatedFileWarning)
-        assert read_icos(path).identical(read_icos(path, accept_unknown_scale=True))
+        assert read_icos(path).identical(read_icos(path, Supplement(accept_unknown_scale=True)))

@@ -154,7 +154,7 @@ def test_two_receptors_of_one_content_have_one_footprint(make_met, make_points, 
 
 
 def test_stated_uncertainty_is_the_spread_over_seeds(make_met, make_points, wide_grid):
-    n = 40
+    n = 160
     receptors = make_points((10.0,) * n, hours=1.0, particles=100)
     foot = compute_footprints(make_met(), receptors, wide_grid, SETTINGS)
     spread = foot.foot.sum(("lag", "y", "x"), dtype=np.float64).values.std(ddof=1)

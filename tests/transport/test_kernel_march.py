@@ -42,7 +42,7 @@ def flown(met, receptors, half=0, cells=40):
         np.full(2, -200e3),
         np.full(2, cell),
     )
-    steps = fly(flight, MetTimes(met), target, Rules(0.1, 0.2, 3600.0, half))
+    steps = fly(flight, MetTimes(met), target, Rules(0.1, 1.0, 0.1, half))
     return steps, flight.particles, target
 
 
@@ -113,4 +113,4 @@ def test_a_target_without_room_is_refused(make_met, make_points):
             np.zeros((n, lags, 2, 2)), np.zeros(n), np.zeros(2, np.int64), np.zeros(2), np.ones(2)
         )
         with pytest.raises(DataError, match=message):
-            fly(flight, met, target, Rules(0.1, 0.2, 3600.0, 0))
+            fly(flight, met, target, Rules(0.1, 1.0, 0.1, 0))

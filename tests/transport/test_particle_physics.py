@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from transport.kernels.state import Rules, Target
+from transport.footprints import FootprintSettings
+from transport.kernels.state import Target
 from transport.particles import HOUR, Flight, MetTimes, fly, make_particles, release
 
+STEPS = FootprintSettings().rules()
 CASES = {
     "convective": {"mixing_height": 1500.0, "ustar": 0.3, "inverse_obukhov": -1 / 30},
     "neutral": {"mixing_height": 1000.0, "ustar": 0.4, "inverse_obukhov": 0.0},
@@ -32,11 +34,11 @@ class Tracers:
         lag = np.zeros(1, np.int64)  # its own array: `fly` writes into it
         self.target = Target(np.zeros((1, 9, 1, 1)), np.zeros(1), lag, np.zeros(2), np.ones(2))
 
-    def run(self, seconds, sign=-1, step=0.1):
+    def run(self, seconds, sign=-1):
         end = self.now + sign * int(seconds * 1e9)
         origin = np.array([-(-self.now // HOUR) * HOUR + 3 * HOUR])
         flight = Flight(self.p, self.zero + self.now, self.zero + end, self.zero, origin)
-        fly(flight, self.met, self.target, Rules(step, step, 0.0, 0), sign)
+        fly(flight, self.met, self.target, STEPS, sign)
         self.now = end
 
 
@@ -138,7 +140,7 @@ def small_flight(make_met, make_points):
     corner, cell = np.full(2, -4e3), np.full(2, 2e3)
     target = Target(np.zeros((2, 2, 4, 4)), np.zeros(2), np.zeros(2, np.int64), corner, cell)
     met = MetTimes(make_met(1, wind=(3.0, 1.0), inverse_obukhov=-0.02))
-    steps = fly(flight, met, target, Rules(0.1, 0.2, 7200.0, 0))
+    steps = fly(flight, met, target, STEPS)
     p = flight.particles
     return [steps, *(a.ravel().tolist() for a in (p.x, p.y, p.z, p.psi, p.chi_x, p.spread, target.foot))]
 

@@ -51,7 +51,7 @@ def layer_excess(met, n, snapshots):
             Flight(p, number * 0 + a, number * 0 + b, number * 0, origin),
             times,
             target,
-            Rules(0.1, 0.1, 0.0, 0),
+            Rules(0.1, 1.0, 0.1, 0),
         )
         excess.append(np.histogram(p.z, edges)[0] / (n * air) - 1.0)
     return np.array(excess)
@@ -81,7 +81,7 @@ def near_field(met, height, n, every=10, thin=5.0):
     for k in range(3600 // every):
         part = replace(flight, released=flight.released * 0 + end - k * every * 10**9,
                        stop=flight.stop * 0 + end - (k + 1) * every * 10**9)  # fmt: skip
-        fly(part, times, target, Rules(0.1, 0.2, 2 * 3600.0, 0))
+        fly(part, times, target, Rules(0.1, 1.0, 0.1, 0))
         low += every * np.mean((p.z < thin) & (p.status == ALIVE))
     return target.foot.sum(), low * M_AIR / (1.2 * thin)
 

@@ -157,9 +157,12 @@ def nan_in(name):
     [
         (
             lambda ds: ds.drop_vars("HFX"),
-            r"1\.nc: neither friction velocity with heat flux nor a temperature at 2 m",
+            r"^\S*1\.nc at 2024-06-01T01:00: neither friction velocity with heat flux nor a temperature at 2 m",
         ),
-        (lambda ds: ds.drop_vars("PBLH"), r"1\.nc: mixing height: the bulk Richardson number stays below"),
+        (
+            lambda ds: ds.drop_vars("PBLH"),
+            r"^\S*1\.nc at 2024-06-01T01:00: mixing height: the bulk Richardson number stays below",
+        ),
         (lambda ds: ds.drop_vars("HGT"), r"1\.nc: no variable HGT"),
         (lambda ds: ds.drop_vars("ZNT"), r"1\.nc: no variable ZNT; state a roughness"),
         (nan_in("PBLH"), r"1\.nc: 'PBLH' is nan at index \(1, 1\)"),

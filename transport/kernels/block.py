@@ -1,5 +1,14 @@
 """The phases of a step of a block of particles: each a loop over its lanes, made of vector instructions.
 
+A step of the vertical motion. The normalised velocity psi = w / sigma_w obeys a Langevin equation with the
+density rho(z) N(psi) at rest. It is split: half the way with psi at hand, there the change of psi (half the
+drift, memory and random part, half the drift), then the other half (Leimkuhler & Matthews 2013, "ABOBA").
+Memory and random part leave N(psi) alone at any dt, so dt need not resolve the Lagrangian time scale T, only
+how turbulence changes with height. dt(z) taken from where a step begins would pull particles to where dt is
+short. Hence a change of time: in units of steps, dz = G(z) psi with the stride G = sigma_w dt, solved to
+second order; the step then takes the time dt of its middle, which is also what it deposits. At rest the
+density in steps is rho / dt, and so rho in seconds (Huang & Leimkuhler 1997 for such steps in mechanics).
+
 A particle in flight occupies a lane. The numbers of all lanes lie in one array, row after row: number r of
 lane l at r * LANES + l. In one array at known places the compiler can see that no row overlaps another.
 All loops over lanes have the constant length LANES: the same instructions then serve every lane, and the
@@ -7,6 +16,7 @@ bits of a particle's flight do not depend on its lane. Lanes without a particle 
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,20 +26,25 @@ from transport.kernels.elementary import exp, inlined
 from transport.kernels.field import RHO, Fields, Place, U, V, W, gather, level_interval, profile_ratio
 from transport.kernels.random import normals
 from transport.kernels.state import ALIVE, EAST, NORTH, SOUTH, TOP, WEST, Rules, Target, Window
-from transport.kernels.turbulence import horizontal, vertical
+from transport.kernels.turbulence import horizontal, length_scale
 from transport.kernels.vector import WIDTH
 
 LANES = 128
 
+Vertical = Callable[[float, float, float, float], tuple[float, float, float]]
+"""sigma_w, its gradient and time scale at a height, for u*, 1/L and mixing height: a set of turbulence."""
+
 # rows of `s`, float64: the state that stays with a particle ...
 X, Y, Z, PSI, CHI_X, CHI_Y, AGE, SPREAD, FLOOR, WEIGHT, UNTIL, LEFT = (LANES * r for r in range(12))
-STATE = 12
+MEANDER_X, MEANDER_Y = (LANES * r for r in range(12, 14))
+STATE = 14
 # ... and what a step computes
 FX, FY, LATE, DT, BOTTOM, DEPTH, DENSITY, DENSITY_SLOPE, RISE, KICK, DX, DY, AMOUNT = (
     LANES * r for r in range(STATE, STATE + 13)
 )
 H, USTAR, INVERSE_L, Z0, SCALE = (LANES * r for r in range(STATE + 13, STATE + 18))
-ROWS = STATE + 18
+SIGMA, SIGMA_SLOPE, TIME, STRIDE_SLOPE = (LANES * r for r in range(STATE + 18, STATE + 22))
+ROWS = STATE + 22
 
 # rows of `q`, int64: likewise
 WHO, SEED, NUMBER, DRAWN = (LANES * r for r in range(4))
@@ -37,10 +52,8 @@ KEYS = 4
 COLUMN, ROW, LEVEL, CELL_I, CELL_J, STATUS = (LANES * r for r in range(KEYS, KEYS + 6))
 WHOLE_ROWS = KEYS + 6
 
-SHORTEST = 1.0  # s; a floor of 3 s and more fails the well-mixed test in stable layers
+SHORTEST = 1.0  # s
 LONGEST = 60.0  # s; keeps a step within a few hundred metres of the ground below it
-_GRADIENT = 0.05  # largest change of sigma_w along a step, relative to the particle's displacement
-_FLATTEST = 1e-9  # s-1; a gradient of sigma_w below this limits no step
 _QUANTUM = 1.5 * 2.0**52 * 2.0**-42
 """Added and subtracted, it rounds an amount of footprint to a multiple of 2^-42 m2 s mol-1 (2e-13).
 
@@ -49,11 +62,47 @@ Sums of such multiples are exact below 2048 m2 s mol-1, hence the same in any or
 
 
 @inlined
-def time_step(sigma_slope: float, time: float, age: float, rules: Rules) -> float:
-    """Return the time step (s) from the turbulence where the particle is."""
-    step = (rules.early if age < rules.change else rules.late) * time
-    step = min(step, _GRADIENT / max(abs(sigma_slope), _FLATTEST))
-    return min(max(step, SHORTEST), LONGEST)
+def time_step(
+    sigma: tuple[float, float], length: tuple[float, float], age: float, left: float, rules: Rules
+) -> tuple[float, float]:
+    """Return the time step dt (s) where a particle is, and the vertical gradient of sigma_w dt.
+
+    sigma, length : sigma_w (m s-1) and `length_scale` (m), each with its gradient
+    age, left : s since release and until the end of the window
+    """
+    per_sigma, by_length = 1.0 / sigma[0], sigma[0] / length[0] * length[1]
+    young, old = rules.early * length[0] * per_sigma, rules.late * length[0] * per_sigma
+    dt = min(max(min(max(young, rules.growth * age), old), SHORTEST), min(LONGEST, left))
+    slope = by_length if dt == young else sigma[1]
+    return dt, dt * (by_length if dt == old else slope)
+
+
+@inlined
+def half_way(z: float, psi: float, stride: float, stride_slope: float) -> tuple[float, float]:
+    """Return height and normalised velocity after half a step along `stride` = sigma_w dt (m) times psi.
+
+    Second order in the stride, which changes on the way; the ground reflects.
+    """
+    z += 0.5 * stride * psi * (1.0 + 0.25 * stride_slope * psi)
+    return abs(z), -psi if z < 0.0 else psi
+
+
+@inlined
+def memory_and_kick(dt: float, time: float) -> tuple[float, float]:
+    """Return the share of a normalised velocity that lasts a step, and the factor of the normal number.
+
+    The share (1 - x)/(1 + x), x = dt / 2T, makes the eddy diffusivity sigma^2 T for any dt;
+    exp(-dt/T) would make it 8 % too large at dt = T. With the kick the variance is 1 for any dt.
+    """
+    x = 0.5 * dt / time
+    per = 1.0 / (1.0 + x)
+    return (1.0 - x) * per, 2.0 * math.sqrt(x) * per
+
+
+@inlined
+def spread_gain(sigma: float, time: float, age: float, dt: float) -> float:
+    """Return the growth of sigma_z^2 (m2) during a step (Taylor 1921)."""
+    return 2.0 * dt * sigma * sigma * time * (1.0 - exp(-(age + 0.5 * dt) / time))
 
 
 @inlined
@@ -117,16 +166,18 @@ def feel_air(
 
 
 @inlined
-def first_half(s: NDArray[np.float64], rules: Rules) -> None:
-    """Choose the time step and go half of it with the turbulent velocity at hand."""
+def first_half(s: NDArray[np.float64], rules: Rules, vertical: Vertical) -> None:
+    """Go half a step with the turbulent velocity at hand, to its middle; there its time is known."""
     for n in range(LANES):
-        z, psi = s[Z + n], s[PSI + n]
-        sigma, slope, time = vertical(z, s[USTAR + n], s[INVERSE_L + n], s[H + n])
-        dt = min(time_step(slope, time, s[AGE + n], rules), s[LEFT + n])
-        z += 0.5 * dt * psi * sigma
-        s[DT + n] = dt
-        s[Z + n] = abs(z)
-        s[PSI + n] = -psi if z < 0.0 else psi
+        ustar, inverse_l, h, age, left = s[USTAR + n], s[INVERSE_L + n], s[H + n], s[AGE + n], s[LEFT + n]
+        z = s[Z + n]
+        sigma, slope, _ = vertical(z, ustar, inverse_l, h)
+        dt, stride_slope = time_step((sigma, slope), length_scale(z, inverse_l, h), age, left, rules)
+        z, psi = half_way(z, s[PSI + n], dt * sigma, stride_slope)
+        sigma, slope, time = vertical(z, ustar, inverse_l, h)
+        dt, stride_slope = time_step((sigma, slope), length_scale(z, inverse_l, h), age, left, rules)
+        s[Z + n], s[PSI + n], s[DT + n] = z, psi, dt
+        s[SIGMA + n], s[SIGMA_SLOPE + n], s[TIME + n], s[STRIDE_SLOPE + n] = sigma, slope, time, stride_slope
 
 
 @inlined
@@ -135,8 +186,7 @@ def disperse(s: NDArray[np.float64]) -> None:
     for n in range(LANES):
         dt = s[DT + n]
         sigma, time = horizontal(s[Z + n], s[USTAR + n], s[INVERSE_L + n], s[H + n])
-        memory = exp(-dt / time)
-        kick = math.sqrt(1.0 - memory * memory)
+        memory, kick = memory_and_kick(dt, time)
         s[CHI_X + n] = s[CHI_X + n] * memory + kick * s[DX + n]
         s[CHI_Y + n] = s[CHI_Y + n] * memory + kick * s[DY + n]
         s[DX + n] = dt * sigma * s[CHI_X + n]
@@ -184,19 +234,16 @@ def carry(
 def second_half(s: NDArray[np.float64], rules: Rules) -> None:
     """Change the turbulent velocity, add the footprint, go the second half of the step."""
     for n in range(LANES):
-        z, dt, age = s[Z + n], s[DT + n], s[AGE + n]
-        h = s[H + n]
-        sigma, slope, time = vertical(z, s[USTAR + n], s[INVERSE_L + n], h)
-        memory = exp(-dt / time)
-        drift = (1.0 - memory) * time * (slope + sigma * s[DENSITY_SLOPE + n])
-        psi = s[PSI + n] * memory + drift + math.sqrt(1.0 - memory * memory) * s[KICK + n]
-        spread = s[SPREAD + n] + 2.0 * dt * sigma * sigma * time * (1.0 - exp(-age / time))
-        depth = layer_depth(spread, s[FLOOR + n], h, rules.half_layer)
+        z, dt, age, sigma, time = s[Z + n], s[DT + n], s[AGE + n], s[SIGMA + n], s[TIME + n]
+        memory, kick = memory_and_kick(dt, time)
+        drift = (1.0 - memory) * time * (s[SIGMA_SLOPE + n] + sigma * s[DENSITY_SLOPE + n])
+        psi = s[PSI + n] * memory + drift + kick * s[KICK + n]
+        spread = s[SPREAD + n] + spread_gain(sigma, time, age, dt)
+        depth = layer_depth(spread, s[FLOOR + n], s[H + n], rules.half_layer)
         amount = s[WEIGHT + n] * dt / (depth * s[DENSITY + n]) if z < depth else 0.0
         s[AMOUNT + n] = (amount + _QUANTUM) - _QUANTUM
-        z += 0.5 * dt * psi * sigma + s[RISE + n]
-        s[Z + n] = abs(z)
-        s[PSI + n] = -psi if z < 0.0 else psi
+        z, psi = half_way(z + s[RISE + n], psi, dt * sigma, s[STRIDE_SLOPE + n])
+        s[Z + n], s[PSI + n] = z, psi
         s[SPREAD + n] = spread
         s[AGE + n] = age + dt
         s[LEFT + n] -= dt

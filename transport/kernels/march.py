@@ -9,11 +9,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from transport.kernels import block as b
+from transport.kernels import hanna
 from transport.kernels.block import LANES
 from transport.kernels.elementary import inlined
 from transport.kernels.field import Fields
+from transport.kernels.mesoscale import STREAM, meander
 from transport.kernels.random import normals
 from transport.kernels.state import ALIVE, Particles, Rules, Target, Window
+from transport.kernels.turbulence import vertical
 from transport.kernels.vector import WIDTH
 
 March = Callable[[Particles, Fields, Window, Target, Rules], int]
@@ -27,6 +30,7 @@ def board(p: Particles, n: int, s: NDArray[np.float64], q: NDArray[np.int64], la
     s[b.CHI_X + lane], s[b.CHI_Y + lane], s[b.AGE + lane] = p.chi_x[n], p.chi_y[n], p.age[n]
     s[b.SPREAD + lane], s[b.FLOOR + lane], s[b.WEIGHT + lane] = p.spread[n], p.floor[n], p.weight[n]
     s[b.UNTIL + lane], s[b.LEFT + lane] = p.until[n], p.until[n] - p.start[n]
+    s[b.MEANDER_X + lane], s[b.MEANDER_Y + lane] = p.meander_x[n], p.meander_y[n]
     q[b.WHO + lane], q[b.SEED + lane], q[b.NUMBER + lane] = n, p.seed[n], p.number[n]
     q[b.DRAWN + lane] = p.drawn[n]
 
@@ -37,6 +41,7 @@ def alight(p: Particles, s: NDArray[np.float64], q: NDArray[np.int64], lane: int
     n = q[b.WHO + lane]
     p.x[n], p.y[n], p.z[n], p.psi[n] = s[b.X + lane], s[b.Y + lane], s[b.Z + lane], s[b.PSI + lane]
     p.chi_x[n], p.chi_y[n], p.age[n] = s[b.CHI_X + lane], s[b.CHI_Y + lane], s[b.AGE + lane]
+    p.meander_x[n], p.meander_y[n] = s[b.MEANDER_X + lane], s[b.MEANDER_Y + lane]
     p.spread[n], p.drawn[n], p.status[n] = s[b.SPREAD + lane], q[b.DRAWN + lane], q[b.STATUS + lane]
 
 
@@ -75,17 +80,21 @@ def next_waiting(p: Particles, n: int) -> int:
     return n
 
 
-def _march(sources: int) -> March:
-    """Compile `march`; numba keys its disk cache by `sources`, as it does not watch the files called from."""
+def _march(sources: int, by_hanna: int) -> March:
+    """Compile `march` with one set of turbulence.
+
+    Numba keys its disk cache by `sources`, as it does not watch the files called from. What `by_hanna` leaves
+    out is not compiled.
+    """
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def march(particles: Particles, fields: Fields, window: Window, target: Target, rules: Rules) -> int:
         """Move all living particles to the end of the window; return the number of steps made.
 
-        Midpoint step in the normalised velocity psi = w / sigma_w: Thomson 1987 in the form of
-        Wilson et al. 1983, density term of Stohl & Thomson 1999. Backward in time the mean wind is
-        reversed, the turbulence is not (Flesch et al. 1995). A lane takes the next particle when its
-        own has ended, so that particles with short steps do not hold up the others.
+        The normalised velocity psi = w / sigma_w follows Thomson 1987 in the form of Wilson et al. 1983,
+        with the density term of Stohl & Thomson 1999; how it is stepped stands in `block`. Backward in
+        time the mean wind is reversed, the turbulence is not (Flesch et al. 1995). A lane takes the next
+        particle when its own has ended, so that particles with short steps do not hold up the others.
         """
         _ = sources
         p = particles
@@ -100,10 +109,18 @@ def _march(sources: int) -> March:
         while live > 0:
             b.locate(s, q, fields, window)
             b.feel_ground(s, q, fields, live, ground)
-            b.first_half(s, rules)
+            if by_hanna:
+                b.first_half(s, rules, hanna.vertical)
+            else:
+                b.first_half(s, rules, vertical)
             b.feel_air(s, q, fields, live, air)
             b.draw(s, q)
-            b.disperse(s)
+            if by_hanna:
+                hanna.disperse(s, air)
+            else:
+                b.disperse(s)
+            if rules.mesoscale > 0.0:
+                meander(s, q, fields, live, (rules.mesoscale, 0.5 * window.interval), air)
             b.carry(s, air, fields.levels[0], window.sign)
             b.second_half(s, rules)
             b.advance(s, q, fields, target)
@@ -132,11 +149,12 @@ def _draws(sources: int) -> Draws:
 
     @njit(cache=True, nogil=True, error_model="numpy")
     def first_draws(seed: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return three normal numbers for each particle's release, shape (particle, 3)."""
+        """Return five normal numbers for each particle's release, shape (particle, 5)."""
         _ = sources
-        out = np.empty((seed.size, 3))
+        out = np.empty((seed.size, 5))
         for n in range(seed.size):
             out[n, 0], out[n, 1], out[n, 2] = normals(seed[n], number[n], 0)
+            out[n, 3], out[n, 4], _ = normals(seed[n], number[n], 0, STREAM)
         return out
 
     return first_draws
@@ -150,5 +168,6 @@ def _sources_digest() -> int:
     return int.from_bytes(digest.digest()[:7], "big")
 
 
-march = _march(_sources_digest())
+march = _march(_sources_digest(), 0)
+march_by_hanna = _march(_sources_digest(), 1)
 first_draws = _draws(_sources_digest())

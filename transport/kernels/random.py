@@ -39,15 +39,17 @@ def philox(c0: Word, c1: Word, c2: Word, c3: Word, k0: Word, k1: Word) -> tuple[
 
 
 @inlined
-def normals(seed: int, particle: int, step: int) -> tuple[float, float, float]:
+def normals(seed: int, particle: int, step: int, stream: int = 0) -> tuple[float, float, float]:
     """Return three standard normal numbers of a particle's step (Box & Muller 1958).
 
     seed : int64, key of the receptor
-    particle, step : int64, counter, both below 2^32
+    particle, step, stream : int64, counter, all below 2^32; streams are independent of one another
     """
     key = np.uint64(seed)
     zero = np.uint64(0)
-    a, b, c, d = philox(np.uint64(step), np.uint64(particle), zero, zero, key & _LOW, key >> _WORD)
+    a, b, c, d = philox(
+        np.uint64(step), np.uint64(particle), np.uint64(stream), zero, key & _LOW, key >> _WORD
+    )
     # the half keeps the logarithm's argument above zero
     radius = math.sqrt(-2.0 * log((float(a) + 0.5) * _UNIT))
     other = math.sqrt(-2.0 * log((float(c) + 0.5) * _UNIT))

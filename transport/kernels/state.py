@@ -16,6 +16,7 @@ class Particles(NamedTuple):
 
     x, y, z : position, m; z above ground
     psi, chi_x, chi_y : vertical and horizontal turbulent velocity over its sigma
+    meander_x, meander_y : fluctuation of the wind over its sd (mesoscale.py)
     age : s since release; spread : sigma_z^2 by Taylor 1921, m2
     status : see ALIVE
     receptor : index in the batch; seed, number, drawn : key and counter of the random numbers
@@ -30,6 +31,8 @@ class Particles(NamedTuple):
     psi: NDArray[np.float64]
     chi_x: NDArray[np.float64]
     chi_y: NDArray[np.float64]
+    meander_x: NDArray[np.float64]
+    meander_y: NDArray[np.float64]
     age: NDArray[np.float64]
     spread: NDArray[np.float64]
     status: NDArray[np.int64]
@@ -50,12 +53,14 @@ class Window(NamedTuple):
     sign : +1 forward, -1 backward in time
     length : s
     late_in, late_out : weight of the later met time where particles enter and leave the window, 0 to 1
+    interval : between the two met times, s
     """
 
     sign: float
     length: float
     late_in: float
     late_out: float
+    interval: float
 
 
 class Target(NamedTuple):
@@ -77,12 +82,17 @@ class Target(NamedTuple):
 class Rules(NamedTuple):
     """Time step and footprint layer.
 
-    early, late : time step over Lagrangian time scale before and after `change`
-    change : s since release
+    early, late : turbulent displacement of a step over `turbulence.length_scale`, for young particles and at
+        most: about the time step over the Lagrangian time scale
+    growth : time step over a particle's age to which it may grow from `early`, not beyond `late`
     half_layer : 0 for the growing layer, 1 for half the mixing height (as STILT)
+    by_hanna : 1 for the turbulence of Hanna (1982), 0 for similarity
+    mesoscale : sd of wind fluctuations over that of the grid's wind around a particle; 0 for none
     """
 
     early: float
     late: float
-    change: float
+    growth: float
     half_layer: int
+    by_hanna: int = 0
+    mesoscale: float = 0.0

@@ -15,17 +15,21 @@ VON_KARMAN = 0.4
 C0 = 3.0
 """Kolmogorov constant of the Lagrangian structure function (Du 1997: 3.0 +- 0.5)."""
 
-_FREE_SIGMA_W = 0.1  # m s-1, above the mixing height
-_FREE_TIME = 100.0  # s, above the mixing height
-_FREE_SIGMA_H = math.sqrt(
+FREE_SIGMA_W = 0.1  # m s-1, above the mixing height
+FREE_TIME = 100.0  # s, above the mixing height
+FREE_SIGMA_H = math.sqrt(
     0.5
 )  # m s-1: sigma^2 T = 50 m2 s-1, free troposphere in Stohl et al. 2005, section 4.2
 _ENTRAINMENT = 0.15  # half width of the change at the mixing height, in mixing heights
-_LOWEST = 1.0  # m: turbulence is held constant below
+LOWEST = 1.0  # m: turbulence is held constant below
 _CBRT_12 = float(np.cbrt(12.0))
 _HALF_C0_PER_K = 0.5 * C0 / VON_KARMAN
 _PER_EDDY = 1.0 / 0.3  # the largest eddies are 0.3 h
 _PER_WIDTH = 0.5 / _ENTRAINMENT
+_NEAR_GROUND = 0.5  # sigma_w T over z (Wilson et al. 1981)
+_PER_OBUKHOV = 10.0  # z/L at which sigma_w T in stable air comes to its largest value, L over this
+_PER_MIXING_HEIGHT = 20.0  # 0.05 h: a step as long sees little of the change of sigma_w within the layer
+_FREE_LENGTH = FREE_SIGMA_W * FREE_TIME
 
 
 @inlined
@@ -39,13 +43,13 @@ def vertical(
     with the surface sigma_w, limited by the eddy size: 1/T + sigma_w / (0.3 h).
     """
     h, per_h = mixing_height, 1.0 / mixing_height
-    height = max(z, _LOWEST)
+    height = max(z, LOWEST)
     unstable = max(-height * inverse_obukhov, 0.0)
     stable = max(height * inverse_obukhov, 0.0)
     steep = 1.0 + 3.0 * unstable
     shrink = inverse_cbrt(steep)
     surface = 1.25 * ustar * steep * shrink * shrink
-    rising = max(-inverse_obukhov, 0.0) if z > _LOWEST else 0.0
+    rising = max(-inverse_obukhov, 0.0) if z > LOWEST else 0.0
     slope = 1.25 * ustar * rising * shrink * shrink
     shape = 1.0 + 0.5 * cbrt(unstable * unstable)
     phi = shape * math.sqrt(shape) + 5.0 * stable
@@ -56,9 +60,26 @@ def vertical(
     # C0 eps / (2 sigma_w^2) with eps = u*^3 phi / (k z)
     rate = _HALF_C0_PER_K * ustar * ustar * ustar * phi / (height * surface * surface)
     time = 1.0 / (rate + sigma * per_h * _PER_EDDY)
-    aloft, aloft_slope = _aloft(z * per_h)
-    slope = (1.0 - aloft) * slope + aloft_slope * per_h * (_FREE_SIGMA_W - sigma)
-    return (1.0 - aloft) * sigma + aloft * _FREE_SIGMA_W, slope, (1.0 - aloft) * time + aloft * _FREE_TIME
+    aloft, aloft_slope = through_entrainment(z * per_h)
+    slope = (1.0 - aloft) * slope + aloft_slope * per_h * (FREE_SIGMA_W - sigma)
+    return (1.0 - aloft) * sigma + aloft * FREE_SIGMA_W, slope, (1.0 - aloft) * time + aloft * FREE_TIME
+
+
+@inlined
+def length_scale(z: float, inverse_obukhov: float, mixing_height: float) -> tuple[float, float]:
+    """Return a length (m) over which turbulence changes little at height z (m), and its gradient.
+
+    At most about sigma_w T: half the height near the ground, L/10 in stable air, a twentieth of the layer.
+    Smooth and short to compute, as a step is chosen by it before it is made.
+    """
+    per_h = 1.0 / mixing_height
+    height = _NEAR_GROUND * (z + LOWEST)
+    per_most = _PER_OBUKHOV * max(inverse_obukhov, 0.0) + _PER_MIXING_HEIGHT * per_h
+    share = 1.0 / (1.0 + height * per_most)
+    length = height * share
+    aloft, aloft_slope = through_entrainment(z * per_h)
+    slope = (1.0 - aloft) * _NEAR_GROUND * share * share + aloft_slope * per_h * (_FREE_LENGTH - length)
+    return (1.0 - aloft) * length + aloft * _FREE_LENGTH, slope
 
 
 @inlined
@@ -72,14 +93,14 @@ def horizontal(z: float, ustar: float, inverse_obukhov: float, mixing_height: fl
     unstable = ustar * cbrt(12.0 - 0.5 * h * min(inverse_obukhov, 0.0))
     stable = ustar * _CBRT_12 * (1.0 - 0.8 * min(z * per_h, 1.0))
     sigma = unstable if inverse_obukhov < 0.0 else stable
-    short = math.sqrt(min(max(z, _LOWEST) * per_h, 1.0))
+    short = math.sqrt(min(max(z, LOWEST) * per_h, 1.0))
     time = 0.15 * h / sigma * (1.0 if inverse_obukhov < 0.0 else short)
-    aloft, _ = _aloft(z * per_h)
-    return (1.0 - aloft) * sigma + aloft * _FREE_SIGMA_H, (1.0 - aloft) * time + aloft * _FREE_TIME
+    aloft, _ = through_entrainment(z * per_h)
+    return (1.0 - aloft) * sigma + aloft * FREE_SIGMA_H, (1.0 - aloft) * time + aloft * FREE_TIME
 
 
 @inlined
-def _aloft(zeta: float) -> tuple[float, float]:
+def through_entrainment(zeta: float) -> tuple[float, float]:
     """Return how far zeta = z/h is through the entrainment zone, 0 to 1, and the derivative of that."""
     a = min(max((zeta - (1.0 - _ENTRAINMENT)) * _PER_WIDTH, 0.0), 1.0)
     return a * a * (3.0 - 2.0 * a), 6.0 * a * (1.0 - a) * _PER_WIDTH

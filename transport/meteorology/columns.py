@@ -94,8 +94,9 @@ def complete(raw: RawState, where: str) -> tuple[ModelState, dict[str, str]]:
     zero = np.zeros_like(raw.z0)
     ustar, sensible, latent = raw.ustar, raw.sensible, zero if raw.latent is None else raw.latent
     if ustar is None or sensible is None:
+        bulk = _bulk(raw, where)
         try:
-            ustar_2, heat, _ = boundary.surface_layer(_bulk(raw, where), raw.z0)
+            ustar_2, heat, _ = boundary.surface_layer(bulk, raw.z0)
         except DataError as fault:
             raise DataError(f"{where}: {fault}") from None
         if ustar is None:

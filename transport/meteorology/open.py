@@ -15,6 +15,7 @@ from transport.meteorology.cfmet import CFMet, CFReader
 from transport.meteorology.cube import Target, read_met
 from transport.meteorology.era5 import era5_model_levels, era5_pressure_levels
 from transport.meteorology.reader import MetReader
+from transport.meteorology.store import build_met
 from transport.meteorology.wrf import WRFReader
 
 Box = tuple[float, float, float, float]
@@ -57,8 +58,9 @@ class _Look:
 
 
 def read_met_files(
-    paths: Sequence[Path], domain: Box | None = None, roughness: float | None = None
-) -> xr.Dataset:
+    paths: Sequence[Path], domain: Box | None = None, roughness: float | None = None,
+    folder: Path | None = None,
+) -> xr.Dataset:  # fmt: skip
     """Return the met cube of WRF, ERA5 or ARL files, or of one cube stored as zarr.
 
     A projected file keeps its projection. A longitude-latitude file is interpolated to a stereographic map
@@ -68,6 +70,8 @@ def read_met_files(
     ----------
     domain : west, south, east, north, degrees
     roughness : m, used where the files have none
+    folder : where the cube is built time by time, unless it is there already, and opened lazily; None: the
+        whole cube is in memory
 
     Raises
     ------
@@ -92,12 +96,13 @@ def read_met_files(
     kinds = sorted({look.kind for look in looks})
     if len(kinds) > 1:
         raise DataError(f"met: files of several kinds ({', '.join(kinds)}); expected one")
-    if kinds == ["wrf"]:
-        return read_met(WRFReader(roughness=roughness), paths)
     area, target = None, None
     if looks[0].geographic:
         area, target = _map_of(looks[0], domain)
-    return read_met(_reader(looks, area, roughness), paths, DEFAULT_LEVELS, target)
+    reader = WRFReader(roughness=roughness) if kinds == ["wrf"] else _reader(looks, area, roughness)
+    if folder is None:
+        return read_met(reader, paths, DEFAULT_LEVELS, target)
+    return open_met(build_met(reader, paths, folder, DEFAULT_LEVELS, target))
 
 
 def _reader(looks: list[_Look], area: Box | None, roughness: float | None) -> MetReader:

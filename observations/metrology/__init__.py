@@ -1,0 +1,1 @@
+"""From reference material to datum: scales, certificates, calibration, comparison, traceability."""

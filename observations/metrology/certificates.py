@@ -1,0 +1,149 @@
+"""Certified standards: what a certificate says of a tank, and how the errors of several tanks go together."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from metroflux import time
+from metroflux.errors import DataError
+from metroflux.units import mole_fraction_factor
+from observations import raw
+
+Floats = npt.NDArray[np.float64]
+
+COLUMNS = ("certificate", "tank", "species", "value", "unit", "expanded_uncertainty", "coverage_factor",
+           "scale", "valid_from", "valid_until", "parent", "parent_expanded_uncertainty")  # fmt: skip
+"""Header of a tanks CSV; an empty `valid_until`, `parent` or parent uncertainty means none."""
+
+
+@dataclass(frozen=True)
+class Standard:
+    """One certified mole fraction of one tank.
+
+    certificate : id of the certificate
+    tank : id of the cylinder
+    value, sd : mole fraction and its standard uncertainty, mol mol-1
+    k : coverage factor of the certificate
+    scale : calibration scale
+    valid_from, valid_until : UTC; NaT where not limited
+    parent : id of the standard that the value was assigned from; empty: none stated
+    parent_sd : the part of `sd` that comes from the parent, common to all tanks of one parent, mol mol-1
+    """
+
+    certificate: str
+    tank: str
+    species: str
+    value: float
+    sd: float
+    k: float
+    scale: str
+    valid_from: np.datetime64
+    valid_until: np.datetime64
+    parent: str = ""
+    parent_sd: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks = (
+            (self.value > 0, f"value {self.value:g} mol mol-1, expected a positive one"),
+            (self.sd > 0, f"standard uncertainty {self.sd:g} mol mol-1, expected a positive one"),
+            (self.k >= 1, f"coverage factor {self.k:g}, expected at least 1"),
+            (
+                0 <= self.parent_sd <= self.sd,
+                f"uncertainty of the parent {self.parent_sd:g} mol mol-1, expected at most that of the tank",
+            ),
+            (
+                bool(self.parent) or self.parent_sd == 0,
+                "an uncertainty of the parent without a parent; expected its id",
+            ),
+        )
+        faults = [text for fine, text in checks if not fine]
+        if faults:
+            raise DataError(f"certificate {self.certificate} of tank {self.tank}: " + "; ".join(faults))
+
+    @property
+    def own_sd(self) -> float:
+        """The part of `sd` that is the tank's alone, mol mol-1."""
+        return float(np.sqrt(self.sd**2 - self.parent_sd**2))
+
+
+def covariance(standards: Sequence[Standard]) -> Floats:
+    """Return the covariance of the certified values, (mol mol-1)2: tanks of one parent share its error."""
+    common = np.array([s.parent_sd for s in standards])
+    parents = np.array([s.parent for s in standards])
+    same = (parents[:, None] == parents[None, :]) & (parents != "")[:, None]
+    return np.diag([s.own_sd**2 for s in standards]) + np.where(same, np.outer(common, common), 0.0)
+
+
+def refuse_invalid(standards: Sequence[Standard], start: np.datetime64, end: np.datetime64) -> None:
+    """Stop if a certificate does not cover the whole period of its use."""
+    faults = [
+        f"certificate {s.certificate} of tank {s.tank} is valid from {s.valid_from} to {s.valid_until}"
+        for s in standards
+        if s.valid_from > start or s.valid_until < end
+    ]
+    if faults:
+        raise DataError("; ".join(faults) + f"; expected {start} to {end}")
+
+
+def read_tanks(path: Path) -> list[Standard]:
+    """Return the standards of a tanks CSV with the columns COLUMNS.
+
+    Raises
+    ------
+    DataError
+        If the file, a number, a unit or a date is wrong, a coverage factor is missing, or a tank is certified
+        twice for a gas over one time.
+    """
+    table = raw.read_raw(path, COLUMNS)
+    text = {name: [str(v).strip() for v in table.columns[name]] for name in COLUMNS}
+    number = {
+        name: raw.numbers(table, name)
+        for name in ("value", "expanded_uncertainty", "coverage_factor", "parent_expanded_uncertainty")
+    }
+    for name in ("value", "expanded_uncertainty", "coverage_factor"):
+        lacking = np.flatnonzero(np.isnan(number[name]))
+        if lacking.size:
+            raise DataError(f"{path}: no {name} in {table.row(int(lacking[0]))}; expected a number")
+    found = []
+    for row in range(len(text["tank"])):
+        factor = mole_fraction_factor(text["unit"][row])
+        k = float(number["coverage_factor"][row])
+        common = number["parent_expanded_uncertainty"][row]
+        where = f"{path}: {table.row(row)}"
+        found.append(
+            Standard(
+                certificate=text["certificate"][row],
+                tank=text["tank"][row],
+                species=text["species"][row],
+                value=float(number["value"][row]) * factor,
+                sd=float(number["expanded_uncertainty"][row]) * factor / k,
+                k=k,
+                scale=text["scale"][row],
+                valid_from=_date(text["valid_from"][row], where),
+                valid_until=_date(text["valid_until"][row], where),
+                parent=text["parent"][row],
+                parent_sd=0.0 if np.isnan(common) else float(common) * factor / k,
+            )
+        )
+    _refuse_twice(path, found)
+    return found
+
+
+def _date(text: str, where: str) -> np.datetime64:
+    return time.parse(text, where) if text else np.datetime64("NaT", "ns")
+
+
+def _refuse_twice(path: Path, standards: Sequence[Standard]) -> None:
+    names = [s.certificate for s in standards]
+    again = sorted({name for name in names if names.count(name) > 1})
+    if again or "" in names:
+        raise DataError(f"{path}: certificate ids {', '.join(again) or 'empty'}; expected each once")
+    keys = [(s.tank, s.species) for s in standards]
+    twice = sorted({f"{tank} ({gas})" for tank, gas in keys if keys.count((tank, gas)) > 1})
+    if twice:
+        raise DataError(
+            f"{path}: tank {', '.join(twice)} is certified more than once; expected the valid row"
+        )

@@ -1,0 +1,93 @@
+"""Write footprints to one netCDF file piece by piece, so that few receptors are in memory at one time."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import netCDF4
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from metroflux.errors import DataError
+
+
+@dataclass
+class Output:
+    """A file that appears under its name when `finish` is called; `discard` leaves nothing.
+
+    receptors : of the whole file
+    totals : summed footprint of each, m2 s mol-1, as far as written
+    """
+
+    path: Path
+    receptors: int
+    totals: npt.NDArray[np.float64] = field(init=False)
+    _file: netCDF4.Dataset | None = field(default=None, init=False)
+    _rows: list[npt.NDArray[np.intp]] = field(default_factory=list, init=False)
+    _rest: list[xr.Dataset] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self.totals = np.zeros(self.receptors)
+
+    @property
+    def part(self) -> Path:
+        """The file while it is being written."""
+        return self.path.with_name(f"{self.path.name}.part")
+
+    def put(self, rows: npt.NDArray[np.intp], piece: xr.Dataset) -> None:
+        """Write the footprints of some receptors, any rows in any order; the rest is kept for the end.
+
+        Raises
+        ------
+        DataError
+            If the disk refuses.
+        """
+        try:
+            if self._file is None:
+                self._file = self._create(piece)
+            for n, row in enumerate(rows):
+                self._file["foot"][row] = piece.foot.values[n]
+        except (OSError, RuntimeError) as fault:
+            raise DataError(f"--output {self.path}: cannot be written ({fault})") from None
+        self.totals[rows] = piece.foot.values.reshape(rows.size, -1).sum(axis=1, dtype=np.float64)
+        self._rows.append(rows)
+        self._rest.append(piece.drop_vars("foot"))
+
+    def rest(self) -> xr.Dataset:
+        """Return all that was put but `foot`, in the order of the receptors."""
+        by_receptor = [n for n, v in self._rest[0].variables.items() if "receptor" in v.dims]
+        order = np.argsort(np.concatenate(self._rows))
+        parts = [part[by_receptor] for part in self._rest]
+        merged = xr.concat(parts, "receptor", data_vars="minimal", coords="minimal", compat="override",
+                           join="override")  # fmt: skip
+        fixed = self._rest[0].drop_vars(by_receptor)
+        return fixed.merge(merged.isel(receptor=order), combine_attrs="override")
+
+    def finish(self, rest: xr.Dataset) -> None:
+        """Add the other variables and the attributes, and put the file in its place."""
+        assert self._file is not None  # noqa: S101 - there is no file without a receptor
+        self._file.close()
+        self._file = None
+        try:
+            rest.drop_encoding().to_netcdf(self.part, mode="a", engine="netcdf4")
+            self.part.replace(self.path)
+        except (OSError, RuntimeError) as fault:
+            raise DataError(f"--output {self.path}: cannot be written ({fault})") from None
+
+    def discard(self) -> None:
+        """Remove what is unfinished."""
+        if self._file is not None:
+            self._file.close()
+        self.part.unlink(missing_ok=True)
+
+    def _create(self, piece: xr.Dataset) -> netCDF4.Dataset:
+        file = netCDF4.Dataset(self.part, "w")
+        shape = (self.receptors, *piece.foot.shape[1:])
+        for name, size in zip(piece.foot.dims, shape, strict=True):
+            file.createDimension(str(name), size)
+        foot = file.createVariable(
+            "foot", "f4", piece.foot.dims, zlib=True, complevel=1, chunksizes=(1, *shape[1:]),
+            fill_value=np.float32(np.nan),
+        )  # fmt: skip
+        foot.setncatts(piece.foot.attrs)
+        return file
