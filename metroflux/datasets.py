@@ -69,6 +69,10 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "n_samples": _V(("obs",), kind="i"),
         "averaging_kernel": _V(("obs", "layer"), "1", missing=True, optional=True),
         "pressure_weight": _V(("obs", "layer"), "1", missing=True, optional=True),
+        "azimuth": _V(("obs",), "degree", missing=True, optional=True),
+        "elevation": _V(("obs",), "degree", missing=True, optional=True),
+        "range": _V(("obs",), "m", missing=True, optional=True),
+        "gate_length": _V(("obs",), "m", missing=True, optional=True),
     } | _COMPONENTS,
     "background": {
         "datum_id": _V(("obs",), kind="U"),

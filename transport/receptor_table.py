@@ -12,15 +12,22 @@ import xarray as xr
 from metroflux import schema, time
 from metroflux.errors import DataError
 from metroflux.provenance import sha256_json
-from transport.met import check_axes, check_coverage, crs_of, to_lonlat, to_xy
+from transport.met import check_axes, check_coverage, crs_of, to_lonlat
+from transport.placing import Points
 from transport.receptors import ReceptorSettings
+from transport.sight import Ground, gate_ranges, place_at, place_at_height, sight_from
+
+Floats = npt.NDArray[np.float64]
 
 NEEDED = ("time", "latitude", "longitude", "height")
-OPTIONAL = ("receptor", "weight", "duration")
+OPTIONAL = ("receptor", "weight", "duration", "azimuth", "elevation", "range", "gate_length")
+
+_SIGHT = ("azimuth", "elevation", "range", "gate_length")
 
 _LIMITS = {
     "latitude": (-90.0, 90.0), "longitude": (-180.0, 360.0), "height": (0.0, 1e5), "duration": (0.0, 864e3),
-    "weight": (-1e3, 1e3),
+    "weight": (-1e3, 1e3), "azimuth": (-360.0, 360.0), "elevation": (-90.0, 90.0), "range": (0.0, 1e5),
+    "gate_length": (0.0, 1e4),
 }  # fmt: skip
 """Least and greatest value of each column; a weight may be negative (a difference of two heights)."""
 
@@ -42,6 +49,10 @@ class Row:
     name: str
     weight: float
     duration: float
+    azimuth: float
+    elevation: float
+    range: float
+    gate_length: float
 
 
 def read_receptor_table(path: Path, met: xr.Dataset, settings: ReceptorSettings) -> xr.Dataset:
@@ -50,7 +61,9 @@ def read_receptor_table(path: Path, met: xr.Dataset, settings: ReceptorSettings)
     Columns: time (ISO 8601, UTC: the end of the averaging interval), latitude, longitude (degrees), height (m
     above ground). Optional: receptor (rows of one id are points of one receptor, at one time), weight (of a
     point; without it the points of a receptor have equal weights that sum to 1), duration (s, length of the
-    averaging interval; without it 0, an instant).
+    averaging interval; without it 0, an instant), azimuth and elevation (degrees, of a line of sight from the
+    place): with range and gate_length (m) the row is a lidar's gate seen from `height`; without a range it is
+    the point where the line from the ground passes `height`, as of a layer of a slant column.
 
     Raises
     ------
@@ -124,9 +137,21 @@ def _row(line: int, header: list[str], fields: list[str]) -> Row | list[str]:
         end = time.parse(texts["time"], f"line {line}, 'time'")
     except DataError as fault:
         return [*faults, str(fault)]
-    place = "_".join(texts[name] for name in ("longitude", "latitude", "height"))
+    faults += _sight_faults(line, numbers)
+    place = "_".join(texts[n] for n in ("longitude", "latitude", "height", *_SIGHT) if texts.get(n))
     name = texts.get("receptor") or f"{np.datetime_as_string(end, unit='m')}_{place}"
     return faults or Row(line, end, name=name, **numbers)
+
+
+def _sight_faults(line: int, row: dict[str, float]) -> list[str]:
+    known = {name: bool(np.isfinite(row[name])) for name in _SIGHT}
+    needs = (
+        ("azimuth", "elevation"),
+        ("elevation", "azimuth"),
+        ("range", "elevation"),
+        ("gate_length", "range"),
+    )
+    return [f"line {line}, '{a}': needs '{b}'" for a, b in needs if known[a] and not known[b]]
 
 
 def grouped(rows: Sequence[Row], path: Path) -> list[list[Row]]:
@@ -156,22 +181,40 @@ def grouped(rows: Sequence[Row], path: Path) -> list[list[Row]]:
     return list(groups.values())
 
 
-def _place(row: Row) -> tuple[float, float, float]:
-    return row.latitude, row.longitude, row.height
+def _place(row: Row) -> tuple[str, ...]:
+    return tuple(map(repr, (row.latitude, row.longitude, row.height, *(getattr(row, n) for n in _SIGHT))))
 
 
 def _points(groups: list[list[Row]], met: xr.Dataset) -> dict[str, npt.NDArray[np.generic]]:
     """Return x, y, height (NaN where there is no point) and weight (0 there), shape (receptor, point)."""
-    shape = (len(groups), max(map(len, groups)))
-    values = {name: np.full(shape, np.nan) for name in ("x", "y", "height")}
-    weight = np.zeros(shape)
-    for r, rows in enumerate(groups):
-        n = len(rows)
-        lon, lat = [row.longitude for row in rows], [row.latitude for row in rows]
-        values["x"][r, :n], values["y"][r, :n] = to_xy(crs_of(met), lon, lat)
-        values["height"][r, :n] = [row.height for row in rows]
-        weight[r, :n] = [1.0 / n if np.isnan(row.weight) else row.weight for row in rows]
-    return {**values, "weight": weight}
+    ground = Ground(met)
+    found = [[_placed(row, ground) for row in rows] for rows in groups]
+    widest = max(sum(weight.size for *_, weight in places) for places in found)
+    points = Points.none(len(groups), widest)
+    for r, (rows, places) in enumerate(zip(groups, found, strict=True)):
+        weights = [w * (1.0 / len(rows) if np.isnan(row.weight) else row.weight)
+                   for row, (*_, w) in zip(rows, places, strict=True)]  # fmt: skip
+        x, y, height = (np.concatenate([place[axis] for place in places]) for axis in range(3))
+        points.put(r, (x, y, height), np.concatenate(weights), np.arange(x.size))
+    return {"x": points.x, "y": points.y, "height": points.height, "weight": points.weight}
+
+
+def _placed(row: Row, ground: Ground) -> tuple[Floats, Floats, Floats, Floats]:
+    """Return x, y, height (m) and weights, which sum to 1, of the points of a row."""
+    one, here = np.ones(1), (row.longitude, row.latitude)
+    if np.isnan(row.elevation):
+        x, y = ground.x_y(*(np.array([a]) for a in here))
+        return x, y, np.array([row.height]), one
+    try:
+        if np.isnan(row.range):
+            line = sight_from(ground, here, 0.0, row.azimuth, row.elevation)
+            height = np.array([row.height])
+            return (*place_at_height(line, ground, height), height, one)
+        line = sight_from(ground, here, row.height, row.azimuth, row.elevation)
+        distance, weight = gate_ranges(row.range, float(np.nan_to_num(row.gate_length)))
+        return (*place_at(line, ground, distance), weight)
+    except DataError as fault:
+        raise DataError(f"line {row.line}: {fault}") from None
 
 
 def _dataset(

@@ -6,7 +6,8 @@ import xarray as xr
 
 from metroflux.errors import ConfigError, DataError
 from transport.particles import release, shares
-from transport.receptors import ReceptorSettings, layer_heights, make_receptors
+from transport.placing import layer_heights
+from transport.receptors import ReceptorSettings, make_receptors
 
 SETTINGS = ReceptorSettings(particles=100, hours=1.0, seed=5)
 
