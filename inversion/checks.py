@@ -14,6 +14,7 @@ from metroflux.errors import DataError
 RESERVED_CAUSE = "prior"
 RESERVED_SECTOR = "total"
 _SHOWN = 5
+_SAME = ("site", "inlet", "latitude", "longitude", "time", "species", "mole_fraction")
 
 
 def refuse(faults: Iterable[str]) -> None:
@@ -60,6 +61,29 @@ def prior_error_faults(prior: xr.Dataset, errors: Mapping[str, PriorError]) -> I
             yield from _correlation_faults(name, error.correlation, cells)
         elif error.length > 0 and "region" in prior.cell_area.dims:
             yield f"sector '{name}': length {error.length} m between regions, expected 0 or a matrix"
+        yield from _form_faults(name, error, cells)
+
+
+def _form_faults(name: str, error: PriorError, cells: int) -> Iterator[str]:
+    """Yield what is wrong with the settings that refine a correlation."""
+    if error.length_y is not None and not (np.isfinite(error.length_y) and error.length_y > 0):
+        yield f"sector '{name}': length_y is {error.length_y}, expected a positive number or none"
+    if error.hour_duration is not None and not (
+        np.isfinite(error.hour_duration) and error.hour_duration >= 0
+    ):
+        yield f"sector '{name}': hour_duration is {error.hour_duration}, expected 0 or more, or none"
+    plain = error.length == 0 or error.correlation is not None
+    if plain and (error.length_y is not None or error.per_axis):
+        yield f"sector '{name}': length_y or per_axis without a length, expected a length above 0"
+    if error.mask is None:
+        return
+    if error.mask.shape != (cells,) or error.mask.dtype.kind not in "iu":
+        yield (
+            f"sector '{name}': mask has shape {error.mask.shape} and type {error.mask.dtype}, expected "
+            f"({cells},) and integers"
+        )
+    elif error.length == 0 and error.correlation is None:
+        yield f"sector '{name}': mask without a length or matrix, expected cells that are correlated"
 
 
 def parameter_faults(parameters: Sequence[Parameter], observations: xr.Dataset) -> Iterator[str]:
@@ -91,6 +115,12 @@ def _observation_faults(observations: xr.Dataset) -> Iterator[str]:
     flagged = observations.flag.values != 0
     if flagged.any():
         yield f"{int(flagged.sum())} data are flagged ({_some(ids[flagged])}), expected only data with flag 0"
+    repeated = observations[list(_SAME)].to_dataframe().duplicated(list(_SAME), keep=False).to_numpy()
+    if repeated.any() and not (counts > 1).any():
+        yield (
+            f"{int(repeated.sum())} data have the same site, inlet, place, time, species and mole_fraction as "
+            f"another ({_some(ids[repeated])}), expected each observation once"
+        )
     missing = ~np.isfinite(observations.mole_fraction.values)
     if missing.any():
         yield f"{int(missing.sum())} data have no mole_fraction ({_some(ids[missing])}), expected none"

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from inversion.factor import Factor
+from inversion.factor import Factored, Symmetric
 from inversion.problem import Problem
 from inversion.threads import one_thread
 from inversion.totals import TotalsResult, make_totals
@@ -24,8 +24,8 @@ class Conditioned:
     """
 
     problem: Problem
-    factor: Factor
-    gram: Floats
+    factor: Factored
+    gram: Symmetric
 
     @cached_property
     def flux(self) -> Floats:

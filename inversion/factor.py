@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,36 @@ from inversion.threads import one_thread
 from metroflux.errors import DataError
 
 Floats = npt.NDArray[np.float64]
+
+
+class Factored(Protocol):
+    """What totals ask of a factor C = L L', in memory or in tiles."""
+
+    @property
+    def condition(self) -> float:
+        """Estimate of the condition number of C."""
+        ...
+
+    @property
+    def logdet(self) -> float:
+        """Log det C."""
+        ...
+
+    def whiten(self, b: Floats) -> Floats:
+        """Return L^-1 b."""
+        ...
+
+    def solve(self, b: Floats) -> Floats:
+        """Return C^-1 b."""
+        ...
+
+
+class Symmetric(Protocol):
+    """A symmetric matrix that can be multiplied, in memory or in tiles."""
+
+    def __matmul__(self, x: Floats, /) -> Floats:
+        """Return the matrix times x."""
+        ...
 
 
 @dataclass(frozen=True)

@@ -41,15 +41,15 @@ def solve(
     """
     rows = SlicedRows.from_csr(problem.H, problem.shape[2])
     _refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=True), memory_limit, workers)
-    found = _condition(problem, rows, mapper)
-    inputs = StateInputs(rows, problem.covariances, found.factor)
+    factor, K = _factor(problem, rows, mapper)
+    inputs = StateInputs(rows, problem.covariances, factor)
     taken, kernel = _variances(inputs, state_items(rows, problem.shape[1]), mapper)
     prior_variance = np.stack([c.sd**2 for c in problem.covariances])
     return Solution(
         problem=problem,
-        factor=found.factor,
-        gram=found.gram,
-        flux=found.flux,
+        factor=factor,
+        gram=K,
+        flux=Conditioned(problem, factor, K).flux,
         flux_sd=np.sqrt(checked_variance(prior_variance - taken, prior_variance, "flux")),
         averaging_kernel_diagonal=kernel,
     )
@@ -67,7 +67,7 @@ def condition(
     """
     rows = SlicedRows.from_csr(problem.H, problem.shape[2])
     _refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=False), memory_limit, workers)
-    return _condition(problem, rows, mapper)
+    return Conditioned(problem, *_factor(problem, rows, mapper))
 
 
 def estimate_memory(problem: Problem, workers: int = 1, every_sd: bool = True) -> int:
@@ -94,7 +94,8 @@ def _refuse_too_large(problem: Problem, need: int, limit: float, workers: int) -
         )
 
 
-def _condition(problem: Problem, rows: SlicedRows, mapper: Mapper) -> Conditioned:
+def _factor(problem: Problem, rows: SlicedRows, mapper: Mapper) -> tuple[Factor, Floats]:
+    """Return the factor of C, and K."""
     with one_thread():
         K = gram(GramInputs.of(rows, problem.covariances), mapper)
         C = np.array(K, order="F")
@@ -102,7 +103,7 @@ def _condition(problem: Problem, rows: SlicedRows, mapper: Mapper) -> Conditione
             some = slice(start, start + 512)
             C[:, some] += problem.scaled_design @ problem.scaled_design[some].T
         problem.errors.add_to(C)
-        return Conditioned(problem, Factor.of(C, overwrite=True), K)
+        return Factor.of(C, overwrite=True), K
 
 
 def _variances(inputs: StateInputs, items: Sequence[StateBlock], mapper: Mapper) -> tuple[Floats, Floats]:

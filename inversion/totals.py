@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from inversion.checks import RESERVED_CAUSE, RESERVED_SECTOR
 from inversion.covariance import Covariance
-from inversion.factor import Factor
+from inversion.factor import Factored, Symmetric
 from inversion.problem import Problem
 from inversion.threads import one_thread
 from inversion.variance import checked_variance
@@ -87,8 +87,8 @@ class RespondInputs:
 
 def make_totals(
     problem: Problem,
-    factor: Factor,
-    gram: Floats,
+    factor: Factored,
+    gram: Symmetric,
     space_weights: Floats,
     time_weights: Floats,
     mapper: Mapper = serial,
@@ -178,7 +178,7 @@ def respond_region(inputs: RespondInputs, item: tuple[int, int]) -> tuple[Floats
     return seen, shared
 
 
-def _budget(problem: Problem, gram: Floats, response: Response, gain: Floats) -> dict[str, Floats]:
+def _budget(problem: Problem, gram: Symmetric, response: Response, gain: Floats) -> dict[str, Floats]:
     """Return the posterior variance of each total by cause, each part found on its own; gain = C^-1 HBw."""
     flat = response.data.reshape(len(gain), -1)
     fluxes = np.sum(gain * (gram @ gain), axis=0) - 2 * np.sum(gain * flat, axis=0)

@@ -55,8 +55,13 @@ class SiteCorrelated:
         """Add the covariance to a matrix, site by site, shape (obs, obs)."""
         for name in np.unique(self.site):
             at = np.flatnonzero(self.site == name)
-            gap = np.abs(self.time[at][:, None] - self.time[at])
-            matrix[np.ix_(at, at)] += self.sd[at][:, None] * np.exp(-gap / self.duration) * self.sd[at]
+            matrix[np.ix_(at, at)] += self.block(at, at)
+
+    def block(self, rows: Rows, columns: Rows) -> Floats:
+        """Return a part of the covariance."""
+        gap = np.abs(self.time[rows][:, None] - self.time[columns])
+        same = self.site[rows][:, None] == self.site[columns]
+        return same * self.sd[rows][:, None] * np.exp(-gap / self.duration) * self.sd[columns]
 
     def __matmul__(self, x: Floats) -> Floats:
         """Return the covariance times x, shape (obs,) or (obs, k)."""

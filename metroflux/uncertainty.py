@@ -212,6 +212,14 @@ class ErrorModel:
         for part in self.correlated:
             part.add_to(matrix)
 
+    def block(self, rows: npt.NDArray[np.intp], columns: npt.NDArray[np.intp]) -> Floats:
+        """Return R[rows, columns]."""
+        same = rows[:, None] == columns
+        out: Floats = self.columns[rows] @ self.columns[columns].T + same * self.diagonal[columns]
+        for part in self.correlated:
+            out += part.block(rows, columns)
+        return out
+
     def __matmul__(self, x: Floats) -> Floats:
         """Return R x, shape (obs,) or (obs, k)."""
         out: Floats = (self.diagonal * x.T).T + self.columns @ (self.columns.T @ x)

@@ -30,6 +30,19 @@ def _twice(i):
         setattr(i, name, _ids(ds, ["d001", *ds.datum_id.values[1:]]))
 
 
+def _same_again(i):
+    ds = i.observations
+    for name in ("site", "inlet", "time", "species", "mole_fraction"):
+        ds[name].values[4] = ds[name].values[3]
+
+
+def _refined(**change):
+    def spoil(i):
+        i.errors["traffic"] = PriorError(**({"length": 4000.0, "duration": 0.0} | change))
+
+    return spoil
+
+
 def _flagged(i):
     i.observations["flag"].values[3] = 2
 
@@ -114,6 +127,13 @@ FAULTS: list[tuple[Callable, str]] = [
     ),
     (_fewer, "background: 4 data of the observations are missing"),
     (_twice, "datum_id given more than once: d001"),
+    (_same_again, r"2 data have the same site, inlet, .* \(d003, d004\), expected each observation once"),
+    (_refined(length_y=-1.0), "'traffic': length_y is -1.0, expected a positive number"),
+    (_refined(hour_duration=np.inf), "'traffic': hour_duration is inf"),
+    (_refined(length=0.0, per_axis=True), "'traffic': length_y or per_axis without a length"),
+    (_refined(mask=np.ones(3, int)), r"'traffic': mask has shape \(3,\) and type int64, expected \(20,\)"),
+    (_refined(mask=np.ones(20)), "'traffic': mask has .* float64, expected .* integers"),
+    (_refined(length=0.0, mask=np.ones(20, int)), "'traffic': mask without a length"),
     (_flagged, r"1 data are flagged \(d003\)"),
     (_no_value, r"1 data have no mole_fraction \(d003\)"),
     (_no_sd, r"1 data have no random error \(d005\)"),
@@ -188,3 +208,29 @@ def test_datum_that_sees_nothing_is_kept_and_named(inputs_of):
     start = inputs.jacobian.row_start.values
     inputs.jacobian["sensitivity"].values[start[4] : start[5]] = 0
     assert inputs.assemble().unseen == ("d004",)
+
+
+def test_jacobian_with_nan_is_refused_by_the_schema(inputs_of):
+    inputs = inputs_of(1)
+    inputs.jacobian["sensitivity"].values[7] = np.nan
+    with pytest.raises(SchemaError, match="jacobian: 'sensitivity' has 1 NaN"):
+        inputs.assemble()
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "units"),
+    [("prior", "flux", "umol m-2 s-1"), ("jacobian", "sensitivity", "ppm m2 s umol-1"),
+     ("observations", "mole_fraction", "ppm"), ("background", "background", "umol mol-1")],
+)  # fmt: skip
+def test_units_that_do_not_fit_together_are_refused_by_the_schema(inputs_of, name, variable, units):
+    inputs = inputs_of(1)
+    getattr(inputs, name)[variable].attrs["units"] = units
+    with pytest.raises(SchemaError, match=f"{name}: '{variable}' has units '{units}'"):
+        inputs.assemble()
+
+
+def test_duration_of_an_unknown_error_is_refused(inputs_of):
+    inputs = inputs_of(1)
+    inputs.durations = {"wind": 3600.0}
+    with pytest.raises(DataError, match="durations of random errors: wind; expected"):
+        inputs.assemble()
