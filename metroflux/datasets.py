@@ -67,6 +67,8 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "mole_fraction": _V(("obs",), _MOLE, missing=True),
         "flag": _V(("obs",), kind="i"),
         "n_samples": _V(("obs",), kind="i"),
+        "instrument": _V(("obs",), kind="U", optional=True),
+        "flag_remark": _V(("obs",), kind="U", optional=True),
         "averaging_kernel": _V(("obs", "layer"), "1", missing=True, optional=True),
         "pressure_weight": _V(("obs", "layer"), "1", missing=True, optional=True),
         "azimuth": _V(("obs",), "degree", missing=True, optional=True),

@@ -24,6 +24,11 @@ OUT_OF_RANGE = 4
 UNKNOWN_SCALE = 5
 LOW_QUALITY = 6
 UNCERTAINTY_MISSING = 7
+REJECTED_BY_OPERATOR = 8
+SPIKE = 9
+WARM_UP = 10
+FLUSH = 11
+CAVITY_PRESSURE = 12
 
 FLAG_MEANINGS = (
     "good",
@@ -34,6 +39,11 @@ FLAG_MEANINGS = (
     "unknown_scale",
     "low_quality",
     "uncertainty_missing",
+    "rejected_by_operator",
+    "spike",
+    "warm_up",
+    "flush",
+    "cavity_pressure",
 )
 """Name of each flag value, one table for every reader: stored numbers must not change, only grow."""
 
@@ -138,6 +148,20 @@ def build(
         attrs={"scale": scale},
     )
     return schema.check(attach(ds, random, shared), "observations", where)
+
+
+def with_flag(observations: xr.Dataset, which: npt.NDArray[np.bool_], flag: int, remark: str) -> xr.Dataset:
+    """Return the observations with `flag` where `which`, of shape (obs,), and the datum was still good.
+
+    The remark, which the table of dropped data shows beside the flag, goes into `flag_remark`.
+    """
+    marked = which & (observations.flag.values == GOOD)
+    n = observations.sizes["obs"]
+    old = observations["flag_remark"].values if "flag_remark" in observations.variables else np.full(n, "")
+    return observations.assign(
+        flag=observations.flag.copy(data=np.where(marked, flag, observations.flag.values)),
+        flag_remark=("obs", np.where(marked, remark, old), {"long_name": "what the flag is about"}),
+    )
 
 
 def _flag_attributes() -> dict[str, object]:

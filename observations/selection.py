@@ -23,6 +23,9 @@ class Selection:
     zone : time zone of `hours`
     species, sites : names to keep
     accept_flags : flag meanings to keep beside "good"; their flag becomes 0 in the selection
+    mixing_above_inlet : m; how far the mixing height must lie above the inlet
+    min_wind : m s-1; least wind speed
+    max_local_influence : 1; greatest share of the sensitivity that lies near the site
     """
 
     start: np.datetime64 | None = None
@@ -32,20 +35,32 @@ class Selection:
     species: tuple[str, ...] = ()
     sites: tuple[str, ...] = ()
     accept_flags: tuple[str, ...] = ()
+    mixing_above_inlet: float | None = None
+    min_wind: float | None = None
+    max_local_influence: float | None = None
 
 
-def select(observations: xr.Dataset, selection: Selection) -> tuple[xr.Dataset, pd.DataFrame]:
+def select(
+    observations: xr.Dataset, selection: Selection, conditions: xr.Dataset | None = None
+) -> tuple[xr.Dataset, pd.DataFrame]:
     """Return the observations to use, and a table (site, reason, count) of those dropped.
 
-    A datum with several reasons counts under the first of: species, site, period, local hours, flag.
+    A datum with several reasons counts under the first of: species, site, period, local hours, flag, mixing
+    height, wind, local influence. A condition that is not known of a datum drops it, with that reason.
+
+    Parameters
+    ----------
+    conditions : as `observations.conditions` makes them, of the same data in the same order; needed for the
+        last three limits
 
     Raises
     ------
     DataError
-        If nothing is left; the message gives the counts by reason.
+        If nothing is left (the message gives the counts by reason), or a limit is set and its condition is
+        not there.
     """
     schema.check(observations, "observations", "selection")
-    reason = _reasons(observations, selection)
+    reason = _reasons(observations, selection, conditions)
     keep = reason == ""
     dropped = _table(observations.site.values[~keep], reason[~keep])
     if not keep.any():
@@ -65,7 +80,9 @@ def select(observations: xr.Dataset, selection: Selection) -> tuple[xr.Dataset, 
     return schema.check(chosen, "observations", "selection"), dropped
 
 
-def _reasons(observations: xr.Dataset, selection: Selection) -> npt.NDArray[np.str_]:
+def _reasons(
+    observations: xr.Dataset, selection: Selection, conditions: xr.Dataset | None
+) -> npt.NDArray[np.str_]:
     """Return why each datum is dropped, empty for those kept."""
     n = observations.sizes["obs"]
     start, end = observations.time_bounds.values.T
@@ -88,10 +105,47 @@ def _reasons(observations: xr.Dataset, selection: Selection) -> npt.NDArray[np.s
         for value, meaning in enumerate(FLAG_MEANINGS)
         if value not in accepted
     ]
+    tests += _air(observations, selection, conditions)
     reason = np.full(n, "", dtype=object)
     for name, fails in tests:
         reason[fails & (reason == "")] = name
+    if "flag_remark" in observations.variables:
+        said = observations["flag_remark"].values.astype(object)
+        shown = (said != "") & np.array([text.startswith("flag ") for text in reason], dtype=bool)
+        reason[shown] = reason[shown] + ": " + said[shown]
     return reason.astype(str)
+
+
+def _air(
+    observations: xr.Dataset, selection: Selection, conditions: xr.Dataset | None
+) -> list[tuple[str, npt.NDArray[np.bool_]]]:
+    """Return the tests of the air: reason and which data fail it."""
+    columns = bool(np.isnan(observations.inlet.values).all())
+    limits = (
+        ("mixing_height", selection.mixing_above_inlet, "mixing height too near the inlet"),
+        ("wind_speed", selection.min_wind, "wind too weak"),
+        ("local_influence", selection.max_local_influence, "local influence too great"),
+    )
+    tests: list[tuple[str, npt.NDArray[np.bool_]]] = []
+    for name, limit, reason in limits:
+        if limit is None:
+            continue
+        if name == "mixing_height" and columns:
+            raise ConfigError("selection: mixing_above_inlet is set, but the data have no inlet")
+        values = _condition(observations, conditions, name)
+        tests.append((f"{name.replace('_', ' ')} unknown", np.isnan(values)))
+        if name == "mixing_height":
+            values = values - np.nan_to_num(observations.inlet.values)
+        tests.append((reason, values > limit if name == "local_influence" else values < limit))
+    return tests
+
+
+def _condition(observations: xr.Dataset, conditions: xr.Dataset | None, name: str) -> npt.NDArray[np.float64]:
+    if conditions is None or name not in conditions.variables:
+        raise DataError(f"selection: a limit on {name.replace('_', ' ')} is set, but it is not known")
+    if conditions.datum_id.values.tolist() != observations.datum_id.values.tolist():
+        raise DataError("selection: conditions are not of the same data in the same order")
+    return np.asarray(conditions[name].values, dtype=np.float64)
 
 
 def _in_hours(

@@ -14,13 +14,10 @@ from metroflux.errors import ConfigError
 from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.uncertainty import Random, Shared, attach, components
-from metroflux.units import mole_fraction_factor
 from observations.columns import ColumnMapping, read_columns
-from observations.components import Group, exponential, group
 from observations.formats.series import Supplement
 from observations.lidar import compare_mixing_height
 from observations.recognise import read
-from observations.selection import Selection, select
 from observations.table import Site, TableMapping, read_table
 from pipelines import sections, sources
 from pipelines.config import Config
@@ -102,9 +99,10 @@ def read_data(job: Job) -> Outputs:
 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     """Return the observations of several files; error components of one name are one component."""
-    plain = xr.concat(
-        [part.drop_dims(["random", "shared"]) for part in parts], "obs", combine_attrs="drop_conflicts"
-    )
+    bare = [part.drop_dims(["random", "shared"]) for part in parts]
+    if any("instrument" in part.variables for part in bare):
+        bare = [_with_instrument(part) for part in bare]
+    plain = xr.concat(bare, "obs", combine_attrs="drop_conflicts")
     starts = np.cumsum([0, *(part.sizes["obs"] for part in parts)])
     random: dict[str, np.ndarray] = {}
     shared: dict[str, Shared] = {}
@@ -116,6 +114,12 @@ def _join(parts: list[xr.Dataset]) -> xr.Dataset:
             empty = Shared(s.name, s.cause, np.zeros(starts[-1]), s.traceable_to)
             shared.setdefault(s.name, empty).column[rows] = s.column
     return attach(plain, [Random(name, sd) for name, sd in random.items()], list(shared.values()))
+
+
+def _with_instrument(part: xr.Dataset) -> xr.Dataset:
+    if "instrument" in part.variables:
+        return part
+    return part.assign_coords(instrument=("obs", np.full(part.sizes["obs"], ""), {"long_name": "instrument"}))
 
 
 def _sites(observations: xr.Dataset) -> list[dict[str, Any]]:
@@ -162,40 +166,6 @@ def table_mapping(source: sources.TableSource, species: str) -> TableMapping:
     """Return how a table is read."""
     chosen = source.model_dump(exclude={"reader", "file", "sites"})
     return TableMapping(species=species, sites=_sites_of(source.sites), **chosen)
-
-
-def choose(job: Job) -> Outputs:
-    """Add the configured errors to the observations and select those that the inversion uses."""
-    config = config_of(job)
-    chosen = config.observations
-    data = with_errors(job.dataset("data"), chosen)
-    settings = Selection(
-        start=to_numpy(chosen.selection.start or config.run.start),
-        end=to_numpy(chosen.selection.end or config.run.end),
-        hours=chosen.selection.hours,
-        zone=chosen.selection.zone,
-        species=(config.run.species,),
-        sites=chosen.selection.sites,
-        accept_flags=chosen.selection.accept_flags,
-    )
-    selected, dropped = select(data, settings)
-    return {"selected": selected, "dropped": json.loads(dropped.to_json(orient="records"))}
-
-
-def with_errors(data: xr.Dataset, chosen: sources.Observations) -> xr.Dataset:
-    """Return the observations with the error components of the configuration added."""
-    n = data.sizes["obs"]
-    random = [Random(r.name, np.full(n, r.sd * mole_fraction_factor(r.unit))) for r in chosen.random]
-    shared = [part for s in chosen.shared for part in _shared_parts(data, s)]
-    return attach(data, random, shared)
-
-
-def _shared_parts(data: xr.Dataset, chosen: sources.SharedError) -> list[Shared]:
-    who = Group(chosen.name, chosen.cause, chosen.by, chosen.traceable_to)
-    sd = chosen.sd * mole_fraction_factor(chosen.unit)
-    if chosen.duration_h is None:
-        return group(data, who, sd)
-    return exponential(data, who, sd, chosen.duration_h * 3600.0, chosen.step_h * 3600.0)
 
 
 def observe(job: Job) -> Outputs:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipelines.fields import InputFile, Instant, Name, Section, Text
+from pipelines.quality import Quality
 from pipelines.sections import AnySectorError, NotNegative, Positive, Unit
 
 
@@ -115,6 +116,15 @@ class Selection(Section):
     zone: Text = Field(default="UTC", description="time zone of `hours`: 'UTC', '+08:00', 'Asia/Shanghai'")
     sites: tuple[Text, ...] = Field(default=(), description="sites used; empty: all")
     accept_flags: tuple[Text, ...] = Field(default=(), description="flag meanings used beside 'good'")
+    mixing_above_inlet: float | None = Field(
+        default=None, description="how far the mixing height must lie above the inlet, m"
+    )
+    min_wind: NotNegative | None = Field(default=None, description="least wind speed at the inlet, m s-1")
+
+    @property
+    def by_air(self) -> bool:
+        """Whether a limit needs the met."""
+        return self.mixing_above_inlet is not None or self.min_wind is not None
 
 
 class RandomError(Section):
@@ -148,6 +158,7 @@ class Observations(Section):
     """Observations: where they are read, which are used, how wrong they may be."""
 
     sources: tuple[Source, ...] = Field(default=(), description="files; none for a synthetic world")
+    quality: Quality = Field(default=Quality(), description="what is flagged beside the provider's flags")
     selection: Selection = Field(default=Selection(), description="which observations are used")
     random: tuple[RandomError, ...] = Field(default=(), description="random errors added to the readers' own")
     shared: tuple[SharedError, ...] = Field(default=(), description="shared errors added to the readers' own")

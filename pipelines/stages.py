@@ -1,9 +1,11 @@
 """The order of the stages, as data: which stages make up a run follows from where its inputs come from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from inversion.solution import Solution
 from pipelines import inputs, model, results
+from pipelines.choosing import choose
 from pipelines.config import Config
 from pipelines.engine import Stage
 from pipelines.footprint_codec import FOOTPRINTS
@@ -21,9 +23,10 @@ SOLUTION = Codec(".solution", lambda value: isinstance(value, Solution), _save_s
 STORED = (SOLUTION, MET_CUBE, FOOTPRINTS, *CODECS)
 
 CHOOSE = Stage(
-    "selection", inputs.choose, ("selected", "dropped"), ("data",),
-    ("observations.selection", "observations.random", "observations.shared", "run"),
+    "selection", choose, ("selected", "dropped"), ("data",),
+    ("observations.quality", "observations.selection", "observations.random", "observations.shared", "run"),
 )  # fmt: skip
+CHOOSE_BY_AIR = replace(CHOOSE, inputs=("data", "met"))
 PRIOR = Stage("prior", inputs.add_prior_error, ("prior",), ("inventory",), ("prior.errors",))
 
 WORLD = (
@@ -130,7 +133,8 @@ def plan(config: Config) -> tuple[Stage, ...]:
     """Return the stages of a run in their order."""
     background = BACKGROUNDS[config.background.kind]
     grid = GRIDS[config.grid_kind]
-    return {
+    by_air = config.observations.selection.by_air
+    stages = {
         "a world": (*WORLD, *PARTICLES, background, *SIMULATE, *SOLVE,
                     *_results(footprints=True, truth=True, grid=True)),
         "files": (DATA, *grid, MET, OUTLINES, CHOOSE, OBSERVE, PRIOR, *PARTICLES, background, *SOLVE,
@@ -138,3 +142,4 @@ def plan(config: Config) -> tuple[Stage, ...]:
         "responses": (DATA, *grid, OUTLINES, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *SOLVE,
                       *_results(footprints=False, truth=False, grid=False)),
     }[config.origin]  # fmt: skip
+    return tuple(CHOOSE_BY_AIR if stage is CHOOSE and by_air else stage for stage in stages)

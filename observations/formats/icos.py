@@ -142,6 +142,7 @@ def _series(table: RawTable, facts: _Facts) -> Series:
         rejected=~np.isin(raw.texts(table, "Flag"), GOOD_FLAGS),
         n_samples=np.where(np.isnan(counts), 0, counts).astype(np.int64),
         sd=raw.numbers(table, "Stdev", _MISSING),
+        instrument=raw.texts(table, "InstrumentId"),
     )
 
 

@@ -74,7 +74,7 @@ def zone_fault(header: Header) -> str:
     stands, while the remark 'Times are UTC' is true (ICOS ATC near-real-time files of Hohenpeissenberg 2024;
     ICOS Cities files of Munich, whose diurnal cycle settles it). The remark decides; without it the entry.
     """
-    remark = re.search(r"Times are (UTC[^#]*?)(?:\s*#|$)", header.remarks)
+    remark = re.search(r"Times are (UTC(?:\s*[+-]\s*\d[\d:]*)?)", header.remarks)
     said = remark[1] if remark else header.entries["TIME ZONE"]
     if re.sub(r"[\s.]", "", said) in ("UTC", "UTC+0", "UTC+00:00"):
         return ""

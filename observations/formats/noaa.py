@@ -17,7 +17,8 @@ UNITS = {"co2": "ppm", "ch4": "ppb", "co": "ppb", "h2": "ppb", "n2o": "ppb", "sf
 
 _TIME = tuple(f"sample_{part}" for part in ("year", "month", "day", "hour", "minute", "seconds"))
 _NEEDED = ("sample_site_code", *_TIME, "parameter_formula", "analysis_value", "analysis_uncertainty",
-           "analysis_flag", "sample_latitude", "sample_longitude", "sample_intake_height")  # fmt: skip
+           "analysis_flag", "analysis_instrument", "sample_latitude", "sample_longitude",
+           "sample_intake_height")  # fmt: skip
 _MISSING = ("-999.99", "-999.999")
 
 
@@ -65,6 +66,7 @@ def read_noaa_event(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
         n_samples=np.ones(stamps.shape, dtype=np.int64),
         sd=column("analysis_uncertainty"),
         sd_name="measurement",
+        instrument=raw.texts(table, "analysis_instrument")[rows],
         kind="flask",
     )
     return finish(path, series, given)

@@ -60,6 +60,7 @@ def read_obspack(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
         n_samples=np.where(counts > 0, counts, 0).astype(np.int64),
         sd=sd,
         sd_name=sd_name,
+        instrument=netcdf.texts(path, ds, "instrument") if "instrument" in ds.variables else None,
         kind="flask" if _is_flask(ds) else "inlet",
     )
     return finish(path, series, given)

@@ -72,6 +72,7 @@ class Series:
     sd_name : name of the random part made of `sd`
     inlet, latitude, longitude : m above ground, degrees; NaN where the file says nothing
     n_samples : 0 = not stated
+    instrument : id of the instrument of each row; None: the format does not say
     kind : how data are told apart; one inlet gives one mole fraction at a time, flasks come in pairs,
         soundings are numbered
     """
@@ -90,6 +91,7 @@ class Series:
     n_samples: Ints
     sd: Floats | None = None
     sd_name: str = "variability"
+    instrument: Texts | None = None
     kind: str = "inlet"
 
 
@@ -133,6 +135,8 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
         n_samples=series.n_samples,
     )
     ds = build(columns, _ids(columns, series.kind), random, [], scale, str(path))
+    if series.instrument is not None:
+        ds = ds.assign_coords(instrument=("obs", series.instrument, {"long_name": "instrument"}))
     return ds.assign_attrs(place=place)
 
 
