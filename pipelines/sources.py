@@ -85,7 +85,14 @@ class ColumnSource(Section):
     scale: Text = Field(default="not stated", description="calibration scale")
 
 
-Source = Annotated[TableSource | IcosSource | ColumnSource, Field(discriminator="reader")]
+class CalibratedSource(Section):
+    """Observations that `metroflux calibrate` wrote, with all their errors."""
+
+    reader: Literal["calibrated"] = Field(description="'table', 'icos', 'columns' or 'calibrated'")
+    file: InputFile = Field(description="netCDF file")
+
+
+Source = Annotated[TableSource | IcosSource | ColumnSource | CalibratedSource, Field(discriminator="reader")]
 
 
 Key = Literal["site", "species", "inlet", "hour", "day", "month"]
@@ -132,10 +139,35 @@ class SharedError(Section):
     step_h: Positive = Field(default=1.0, description="with `duration_h`: time over which it is constant, h")
 
 
+class ScaleEdge(Section):
+    """A conversion between two scales, y = c0 + c1 x + c2 x2, with its own uncertainty."""
+
+    source: Text = Field(description="scale of x")
+    target: Text = Field(description="scale of y")
+    coefficients: tuple[float, float, float] = Field(description="c0, c1, c2 in `unit`")
+    unit: Unit = Field(description="unit of coefficients, sd and valid")
+    sd: NotNegative = Field(description="standard uncertainty of y, in `unit`")
+    valid: tuple[float, float] = Field(description="least and greatest x, in `unit`")
+    reference: Text = Field(description="who published it, or the report behind it")
+
+
+class Scale(Section):
+    """The calibration scale that all observations are carried to."""
+
+    target: Text = Field(description="scale, as in a file's header: 'WMO CO2 X2019'")
+    unstated_sd: NotNegative | None = Field(
+        default=None,
+        description="sd of a conversion whose publisher states none, in `unit`; none: such one is refused",
+    )
+    unit: Unit = Field(default="ppm", description="unit of unstated_sd")
+    edges: tuple[ScaleEdge, ...] = Field(default=(), description="further conversions: a national scale")
+
+
 class Observations(Section):
     """Observations: where they are read, which are used, how wrong they may be."""
 
     sources: tuple[Source, ...] = Field(default=(), description="files; none for a synthetic world")
+    scale: Scale | None = Field(default=None, description="scale to convert to; none: as the files say")
     selection: Selection = Field(default=Selection(), description="which observations are used")
     random: tuple[RandomError, ...] = Field(default=(), description="random errors added to the readers' own")
     shared: tuple[SharedError, ...] = Field(default=(), description="shared errors added to the readers' own")
