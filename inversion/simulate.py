@@ -131,11 +131,16 @@ class Coverage:
         return float(np.mean(self.z**2))
 
 
-def coverage(problem: Problem, draws: int, seed: int) -> Coverage:
-    """Draw truths from the prior, observe each, and test the interval of the total of domain and period."""
+def coverage(problem: Problem, draws: int, seed: int, believed: ErrorModel | None = None) -> Coverage:
+    """Draw truths from the prior, observe each, and test the interval of the total of domain and period.
+
+    Parameters
+    ----------
+    believed : errors that the analyst assumes, where they are not those that the data have
+    """
     rng = np.random.default_rng(seed)
     sampler = PriorSampler.of(problem)
-    solution = solve(problem)
+    solution = solve(replace(problem, errors=believed or problem.errors))
     space = problem.coords.cell_area.values.reshape(1, -1)
     time = np.ones((1, problem.shape[2]))
     variance = solution.totals(space, time).posterior_variance[0, -1, 0]

@@ -173,6 +173,32 @@ def serve(
 
 
 @cli.command()
+def calibrate(
+    config: ConfigFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="folder for the results")],
+) -> None:
+    """Calibrate an analyser's raw logs with certificates: hourly observations, checks of the target tank."""
+    from pipelines.calibration import calibrate_command
+
+    calibrate_command(config, output, OUT)
+
+
+@cli.command()
+def trace(
+    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="observations that metroflux wrote")],
+    datum_id: Annotated[str | None, typer.Argument(metavar="[DATUM_ID]", help="one datum")] = None,
+    mean: Annotated[
+        str | None, typer.Option(metavar="SITE", help="the mean of the good data of a site, or of 'all'")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="also draw it, as .svg or .png")] = None,
+) -> None:
+    """Tell what a datum rests on: analyser, working standards, certificates, reference material."""
+    from pipelines.tracing import trace_command
+
+    trace_command(dataset, datum_id, mean, plot, OUT)
+
+
+@cli.command()
 def footprints(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILES]...", help="further met files")

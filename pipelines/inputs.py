@@ -14,9 +14,14 @@ from metroflux.errors import ConfigError
 from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.uncertainty import Random, Shared, attach, components
+from metroflux.units import mole_fraction_factor
 from observations.columns import ColumnMapping, read_columns
 from observations.formats.series import Supplement
 from observations.lidar import compare_mixing_height
+from observations.metrology.conversion import convert_scale
+from observations.metrology.files import read_observations
+from observations.metrology.scales import Edge, Scales
+from observations.metrology.trace import nodes_of, record
 from observations.recognise import read
 from observations.table import Site, TableMapping, read_table
 from pipelines import sections, sources
@@ -91,10 +96,21 @@ def read_data(job: Job) -> Outputs:
     """Read all observation files into one dataset."""
     config = config_of(job)
     parts = [read_source(source, config.run.species) for source in config.observations.sources]
+    if config.observations.scale is not None:
+        parts = [on_scale(part, config.observations.scale) for part in parts]
     if len(parts) > 1 and any("averaging_kernel" in part.variables for part in parts):
         raise ConfigError("observations.sources: columns together with others are not yet supported")
     merged = parts[0] if len(parts) == 1 else _join(parts)
     return {"data": merged, "sites": _sites(merged)}
+
+
+def on_scale(part: xr.Dataset, chosen: sources.Scale) -> xr.Dataset:
+    """Return observations on the configured scale, the errors of the conversions added."""
+    edges = [Edge(**edge.model_dump()) for edge in chosen.edges]
+    unstated = None
+    if chosen.unstated_sd is not None:
+        unstated = chosen.unstated_sd * mole_fraction_factor(chosen.unit)
+    return convert_scale(part, chosen.target, Scales().with_edges(edges), unstated)
 
 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:
@@ -113,7 +129,9 @@ def _join(parts: list[xr.Dataset]) -> xr.Dataset:
         for s in components(part)[1]:
             empty = Shared(s.name, s.cause, np.zeros(starts[-1]), s.traceable_to)
             shared.setdefault(s.name, empty).column[rows] = s.column
-    return attach(plain, [Random(name, sd) for name, sd in random.items()], list(shared.values()))
+    joined = attach(plain, [Random(name, sd) for name, sd in random.items()], list(shared.values()))
+    nodes = [node for part in parts for node in nodes_of(part).values()]
+    return record(joined, nodes) if nodes else joined
 
 
 def _with_instrument(part: xr.Dataset) -> xr.Dataset:
@@ -142,6 +160,8 @@ def read_source(source: sources.Source, species: str) -> xr.Dataset:
         case sources.ColumnSource():
             chosen = source.model_dump(exclude={"reader", "file"})
             return read_columns(source.file, ColumnMapping(species=species, **chosen))
+        case sources.CalibratedSource():
+            return read_observations(source.file).drop_dims("certificate", errors="ignore")
 
 
 def supplement(source: sources.FormatSource, species: str) -> Supplement:

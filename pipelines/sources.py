@@ -20,7 +20,7 @@ class Site(Section):
 class TableSource(Section):
     """Towers in a CSV or netCDF table; names are columns of the file."""
 
-    reader: Literal["table"] = Field(description="'table', 'columns', 'auto' or a format")
+    reader: Literal["table"] = Field(description="'table', 'columns', 'calibrated', 'auto' or a format")
     file: InputFile = Field(description="CSV or netCDF file")
     unit: Unit = Field(description="unit of mole fraction and sd in the file")
     sites: dict[Text, Site] = Field(description="each site of the file and its place")
@@ -77,7 +77,7 @@ class FormatSource(Section):
 class ColumnSource(Section):
     """Columns of air seen from above, with averaging kernels; names are columns of the file."""
 
-    reader: Literal["columns"] = Field(description="'table', 'columns', 'auto' or a format")
+    reader: Literal["columns"] = Field(description="'table', 'columns', 'calibrated', 'auto' or a format")
     file: InputFile = Field(description="CSV file")
     unit: Unit = Field(description="unit of value, uncertainty and bias_sd")
     site: Text = Field(description="name given to all soundings, for example 'TROPOMI'")
@@ -98,7 +98,16 @@ class ColumnSource(Section):
     scale: Text = Field(default="not stated", description="calibration scale")
 
 
-Source = Annotated[TableSource | FormatSource | ColumnSource, Field(discriminator="reader")]
+class CalibratedSource(Section):
+    """Observations that `metroflux calibrate` wrote, with all their errors."""
+
+    reader: Literal["calibrated"] = Field(description="'table', 'columns', 'calibrated', 'auto' or a format")
+    file: InputFile = Field(description="netCDF file")
+
+
+Source = Annotated[
+    TableSource | FormatSource | ColumnSource | CalibratedSource, Field(discriminator="reader")
+]
 
 
 Key = Literal["site", "species", "inlet", "hour", "day", "month"]
@@ -154,10 +163,35 @@ class SharedError(Section):
     step_h: Positive = Field(default=1.0, description="with `duration_h`: time over which it is constant, h")
 
 
+class ScaleEdge(Section):
+    """A conversion between two scales, y = c0 + c1 x + c2 x2, with its own uncertainty."""
+
+    source: Text = Field(description="scale of x")
+    target: Text = Field(description="scale of y")
+    coefficients: tuple[float, float, float] = Field(description="c0, c1, c2 in `unit`")
+    unit: Unit = Field(description="unit of coefficients, sd and valid")
+    sd: NotNegative = Field(description="standard uncertainty of y, in `unit`")
+    valid: tuple[float, float] = Field(description="least and greatest x, in `unit`")
+    reference: Text = Field(description="who published it, or the report behind it")
+
+
+class Scale(Section):
+    """The calibration scale that all observations are carried to."""
+
+    target: Text = Field(description="scale, as in a file's header: 'WMO CO2 X2019'")
+    unstated_sd: NotNegative | None = Field(
+        default=None,
+        description="sd of a conversion whose publisher states none, in `unit`; none: such one is refused",
+    )
+    unit: Unit = Field(default="ppm", description="unit of unstated_sd")
+    edges: tuple[ScaleEdge, ...] = Field(default=(), description="further conversions: a national scale")
+
+
 class Observations(Section):
     """Observations: where they are read, which are used, how wrong they may be."""
 
     sources: tuple[Source, ...] = Field(default=(), description="files; none for a synthetic world")
+    scale: Scale | None = Field(default=None, description="scale to convert to; none: as the files say")
     quality: Quality = Field(default=Quality(), description="what is flagged beside the provider's flags")
     selection: Selection = Field(default=Selection(), description="which observations are used")
     random: tuple[RandomError, ...] = Field(default=(), description="random errors added to the readers' own")

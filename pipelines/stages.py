@@ -41,7 +41,10 @@ WORLD = (
     PRIOR,
 )  # fmt: skip
 
-DATA = Stage("observations", inputs.read_data, ("data", "sites"), (), ("observations.sources", "run"))
+DATA = Stage(
+    "observations", inputs.read_data, ("data", "sites"), (),
+    ("observations.sources", "observations.scale", "run"),
+)  # fmt: skip
 OBSERVE = Stage("data", inputs.observe, ("observations",), ("selected",))
 OUTLINES = Stage("outlines", inputs.read_outlines, ("outlines",), (), ("regions",))
 

@@ -73,7 +73,8 @@ def with_certificates(
 
 def describe(s: Standard) -> str:
     """Return a certified value in words, with its expanded uncertainty and coverage factor."""
-    return f"({s.value * 1e6:.3f} ± {s.k * s.sd * 1e6:.3f}) umol mol-1, k = {s.k:g}, {s.scale}"
+    expanded = s.k * s.sd * 1e6
+    return f"{s.certificate}: ({s.value * 1e6:.3f} ± {expanded:.3f}) umol mol-1, k = {s.k:g}, {s.scale}"
 
 
 def revise(ds: xr.Dataset, standards: Sequence[Standard]) -> xr.Dataset:

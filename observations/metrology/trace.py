@@ -135,12 +135,13 @@ def trace_mean(observations: xr.Dataset, rows: npt.NDArray[np.bool_]) -> Tree:
 def _chain(nodes: dict[str, Node], name: str, parts: dict[tuple[str, str], float], spent: set[str]) -> Branch:
     """Return a node and all it rests on; each error is counted where its node is first met."""
     node = nodes[name]
-    own = 0.0
-    if name not in spent:
-        own = sum(variance for (_, source), variance in parts.items() if source == name)
-        spent.add(name)
+    own = sum(variance for (_, source), variance in parts.items() if source == name)
+    text = f"{node.kind}: {node.label}"
+    if name in spent and own > 0:
+        text, own = f"{text} (the same, counted above)", 0.0
+    spent.add(name)
     children = tuple(_chain(nodes, parent, parts, spent) for parent in node.parents if parent in nodes)
-    return Branch(f"{node.kind}: {node.label}", float(np.sqrt(own)), children)
+    return Branch(text, float(np.sqrt(own)), children)
 
 
 def _rest(nodes: dict[str, Node], source: str) -> Iterator[Branch]:

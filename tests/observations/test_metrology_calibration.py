@@ -229,7 +229,7 @@ def test_a_datum_and_a_mean_are_traced_to_the_reference_material(rng):
         "datum TWR",
         "analyser: CFADS9999",
         "working standard: cylinder T1",
-        "certificate: (400.000",
+        "certificate: C-T1: (400.000",
         "P",
         "scale",
     )

@@ -1,0 +1,198 @@
+"""Results compared: E_n, zeta and degrees of equivalence, with what the results share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+from scipy.stats import chi2
+
+from metroflux.errors import DataError
+from metroflux.uncertainty import components
+from observations.dataset import GOOD
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One result of a comparison, in any unit that its partners have too.
+
+    terms : sensitivity times standard uncertainty of each cause, signed; a cause of the same name in two
+        results is one cause, and cancels as far as it is common
+    """
+
+    label: str
+    value: float
+    terms: Mapping[str, float]
+
+    @property
+    def sd(self) -> float:
+        """Standard uncertainty."""
+        return float(np.sqrt(sum(term**2 for term in self.terms.values())))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A result against a reference.
+
+    difference : result minus reference
+    sd : standard uncertainty of the difference, covariance included
+    covariance : of the two
+    e_n : difference over its expanded uncertainty, k = 2; at most 1 in absolute value if they agree
+    zeta : difference over its standard uncertainty (ISO 13528); 2 and 3 are the limits
+    """
+
+    label: str
+    reference: str
+    difference: float
+    sd: float
+    covariance: float
+    e_n: float
+    zeta: float
+
+    @property
+    def verdict(self) -> str:
+        """Whether the two agree at k = 2."""
+        return "agree" if abs(self.e_n) <= 1 else "differ"
+
+
+def compare(result: Result, reference: Result) -> Comparison:
+    """Return the difference of two results in units of its uncertainty.
+
+    u(d)2 = u(x)2 + u(X)2 - 2 cov(x, X): E_n of ISO 13528 (2022), section 9.7, with the covariance that
+    common standards bring.
+
+    Raises
+    ------
+    DataError
+        If the difference has no uncertainty at all.
+    """
+    names = {*result.terms, *reference.terms}
+    variance = sum((result.terms.get(n, 0.0) - reference.terms.get(n, 0.0)) ** 2 for n in names)
+    if variance <= 0:
+        raise DataError(f"{result.label} and {reference.label} share every error; expected one of their own")
+    sd = float(np.sqrt(variance))
+    difference = result.value - reference.value
+    shared = sum(term * reference.terms.get(name, 0.0) for name, term in result.terms.items())
+    return Comparison(
+        result.label, reference.label, difference, sd, shared, difference / (2 * sd), difference / sd
+    )
+
+
+def covariance(results: Sequence[Result]) -> Floats:
+    """Return the covariance of results through their common causes."""
+    names = list(dict.fromkeys(name for r in results for name in r.terms))
+    columns = np.array([[r.terms.get(name, 0.0) for name in names] for r in results])
+    return columns @ columns.T
+
+
+@dataclass(frozen=True)
+class Equivalence:
+    """Degrees of equivalence of several results (Cox 2002, procedure A, with covariance).
+
+    value, sd : reference value, the mean weighted by the inverse covariance, and its standard uncertainty
+    degree, degree_sd : each result minus the reference value, shape (result,)
+    pair, pair_sd : between two results, shape (result, result)
+    chi2, p : consistency of all, and the probability of a larger chi2 by chance
+    """
+
+    value: float
+    sd: float
+    degree: Floats
+    degree_sd: Floats
+    pair: Floats
+    pair_sd: Floats
+    chi2: float
+    p: float
+
+
+def equivalence(results: Sequence[Result]) -> Equivalence:
+    """Return the degrees of equivalence of two or more results.
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two results or their covariance is singular.
+    """
+    if len(results) < 2:
+        raise DataError(f"degrees of equivalence of {len(results)} results; expected two or more")
+    x, V = np.array([r.value for r in results]), covariance(results)
+    if np.linalg.matrix_rank(V, hermitian=True) < len(results):
+        labels = ", ".join(r.label for r in results)
+        raise DataError(f"{labels}: covariance is singular; expected an error of its own in each result")
+    weights = np.linalg.solve(V, np.ones(x.size))
+    variance = 1.0 / weights.sum()
+    weights *= variance
+    value = float(weights @ x)
+    away = np.eye(x.size) - np.outer(np.ones(x.size), weights)
+    of_degree = away @ V @ away.T
+    variances = np.diag(V)
+    apart = variances[:, None] + variances - 2 * V
+    statistic = float((x - value) @ np.linalg.solve(V, x - value))
+    return Equivalence(
+        value=value,
+        sd=float(np.sqrt(variance)),
+        degree=x - value,
+        degree_sd=np.sqrt(np.maximum(np.diag(of_degree), 0.0)),  # rounding of what is zero
+        pair=x[:, None] - x,
+        pair_sd=np.sqrt(np.maximum(apart, 0.0)),
+        chi2=statistic,
+        p=float(chi2.sf(statistic, x.size - 1)),
+    )
+
+
+def mean_result(observations: xr.Dataset, rows: npt.NDArray[np.bool_], label: str) -> Result:
+    """Return the mean of some data as a result; their random errors are one cause of its own.
+
+    Raises
+    ------
+    DataError
+        If no datum is chosen or one is flagged.
+    """
+    if not rows.any() or (observations.flag.values[rows] != GOOD).any():
+        raise DataError(f"{label}: {int(rows.sum())} data chosen, some flagged; expected good data only")
+    k = rows / rows.sum()
+    random, shared = components(observations)
+    noise = float(np.sqrt(sum(np.sum((k * r.sd) ** 2) for r in random)))
+    terms = {s.name: float(k @ s.column) for s in shared}
+    value = float(observations.mole_fraction.values[rows].mean())
+    return Result(label, value, {f"random errors of {label}": noise, **terms})
+
+
+def towers(observations: xr.Dataset, first: str, second: str) -> Comparison:
+    """Return one tower against another over the hours that both measured well.
+
+    Raises
+    ------
+    DataError
+        If they have no hour in common or several inlets each.
+    """
+    good = observations.flag.values == GOOD
+    hours = {}
+    for site in (first, second):
+        rows = np.flatnonzero(good & (observations.site.values == site))
+        times = observations.time.values[rows]
+        if np.unique(times).size != times.size:
+            raise DataError(f"{site}: several data of one time; expected one inlet and gas")
+        hours[site] = dict(zip(times.tolist(), rows.tolist(), strict=True))
+    both = sorted(set(hours[first]) & set(hours[second]))
+    if not both:
+        raise DataError(f"{first} and {second} have no good hour in common")
+    masks = {site: np.isin(np.arange(good.size), [at[t] for t in both]) for site, at in hours.items()}
+    return compare(*(mean_result(observations, masks[site], site) for site in (first, second)))
+
+
+def table(comparisons: Sequence[Comparison], factor: float = 1.0) -> pd.DataFrame:
+    """Return comparisons as a table for a report; `factor` carries values to the unit shown."""
+    return pd.DataFrame({
+        "result": [c.label for c in comparisons],
+        "reference": [c.reference for c in comparisons],
+        "difference": [c.difference * factor for c in comparisons],
+        "sd": [c.sd * factor for c in comparisons],
+        "E_n (k = 2)": [c.e_n for c in comparisons],
+        "zeta": [c.zeta for c in comparisons],
+        "verdict": [c.verdict for c in comparisons],
+    })  # fmt: skip

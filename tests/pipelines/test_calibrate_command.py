@@ -1,0 +1,141 @@
+"""`metroflux calibrate` and `metroflux trace` from a log on disk to the printed tree."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+from rich.console import Console
+
+from metroflux.errors import ConfigError, DataError
+from metroflux.uncertainty import ErrorModel
+from observations.metrology.certificates import COLUMNS
+from observations.metrology.err_corr import from_err_corr, to_err_corr
+from observations.metrology.files import read_observations
+from pipelines.calibration import calibrate_command, read_calibration
+from pipelines.inputs import on_scale
+from pipelines.sources import Scale
+from pipelines.tracing import trace_command
+
+TANKS = (
+    ",".join(COLUMNS)
+    + """
+C1,T1,co2,400.00,ppm,0.14,2,WMO CO2 X2019,2024-01-01,2027-01-01,X2019-L3,0.10
+C2,T2,co2,450.00,ppm,0.18,2,WMO CO2 X2019,2024-01-01,,X2019-L3,0.10
+C3,T3,co2,425.00,ppm,0.16,2,WMO CO2 X2019,2024-01-01,,,
+"""
+)
+HEADER = "DATE TIME ALARM_STATUS INST_STATUS species MPVPosition CO2 CO2_dry h2o_reported\n"
+
+
+def write_log(path, rng):
+    """Six hours, a row of CO2 and of water every 5 s; 10 minutes of each tank at the start and after 5 h."""
+    time = np.datetime64("2024-06-01T00:00:00", "ms") + np.arange(0, 6 * 3600, 5) * np.timedelta64(1, "s")
+    seconds = np.arange(0, 6 * 3600, 5) % 18000
+    port = np.where(seconds < 1800, 1 + seconds // 600, 10)
+    dry = np.choose(np.minimum(port - 1, 3), [400.0, 450.0, 425.0, 430.0]) + rng.normal(0, 0.03, port.size)
+    water = np.where(port == 10, 1.2, 0.0)
+    wet = dry * (1 - 0.012 * water - 2.674e-4 * water**2)
+    lines = [HEADER]
+    for t, p, w, d, h in zip(time, port, wet, dry, water, strict=True):
+        for species, later in ((1, 0), (3, 1)):
+            day, clock = str(t + np.timedelta64(later, "s")).split("T")
+            lines.append(f"{day} {clock} 0 963 {species}.0 {p}.0 {w:.6f} {d:.6f} {h:.4f}\n")
+    path.write_text("".join(lines))
+
+
+@pytest.fixture
+def config(tmp_path, rng):
+    write_log(tmp_path / "one-DataLog_User.dat", rng)
+    (tmp_path / "tanks.csv").write_text(TANKS)
+    values = {
+        "species": "co2",
+        "place": {"site": "TWR", "latitude": 40, "longitude": 116, "analyser": "CFADS9999"},
+        "logs": "*DataLog_User.dat",
+        "tanks": "tanks.csv",
+        "ports": {"standards": {1: "T1", 2: "T2"}, "target": {3: "T3"}, "air": {10: 30}},
+        "water": {"a_sd": 3e-5, "b_sd": 5e-6},
+        "drift_sd": 0.02,
+    }
+    path = tmp_path / "calibration.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+def printed(function, *arguments):
+    console = Console(record=True, width=160)
+    function(*arguments, console)
+    return console.export_text()
+
+
+def test_calibrate_writes_observations_checks_and_a_plot_and_trace_reads_them(config, tmp_path):
+    text = printed(calibrate_command, config, tmp_path / "out")
+    assert "T3" in text
+    assert "yes" in text
+    ds = read_observations(tmp_path / "out/observations.nc")
+    assert ds.sizes["obs"] == 6
+    np.testing.assert_allclose(ds.mole_fraction[1:5], 430e-6, atol=0.02e-6)
+    assert (tmp_path / "out/calibration.png").stat().st_size > 10_000
+    assert (tmp_path / "out/checks.csv").read_text().startswith("time,tank,count,value,certified,bias")
+    datum = str(ds.datum_id.values[2])
+    tree = printed(trace_command, tmp_path / "out/observations.nc", datum, None, tmp_path / "tree.svg")
+    for word in ("analyser: CFADS9999", "cylinder T1", "k = 2", "reference material: X2019-L3", "drift"):
+        assert word in tree
+    assert "X2019-L3" in (tmp_path / "tree.svg").read_text() or (tmp_path / "tree.svg").stat().st_size > 5_000
+    mean = printed(trace_command, tmp_path / "out/observations.nc", None, "TWR", None)
+    assert "mean of 6 data" in mean
+
+
+def test_calibrated_errors_survive_both_files(config, tmp_path):
+    printed(calibrate_command, config, tmp_path / "out")
+    ds = read_observations(tmp_path / "out/observations.nc")
+    back = from_err_corr(to_err_corr(ds))
+    np.testing.assert_array_equal(
+        ErrorModel.from_datasets(back).dense(), ErrorModel.from_datasets(ds).dense()
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"drift_sd": -1}, r"calibration\.yaml: line \d+: drift_sd"),
+        ({"drifts": 1}, "did you mean 'drift_sd'"),
+        ({"logs": "*.nothing"}, "no file matches"),
+    ],
+)
+def test_a_wrong_configuration_is_told_with_its_line(config, change, message):
+    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change))
+    with pytest.raises(ConfigError, match=message):
+        read_calibration(config)
+
+
+def test_trace_wants_a_datum_or_a_mean(config, tmp_path):
+    printed(calibrate_command, config, tmp_path / "out")
+    path = tmp_path / "out/observations.nc"
+    for arguments in (
+        (path, None, None, None),
+        (path, "x", "TWR", None),
+        (path, "x", None, tmp_path / "a.gif"),
+    ):
+        with pytest.raises(ConfigError):
+            printed(trace_command, *arguments)
+    with pytest.raises(DataError, match="no datum 'TWR:x'"):
+        printed(trace_command, path, "TWR:x", None, None)
+    with pytest.raises(DataError, match="mean of 0 data"):
+        printed(trace_command, path, None, "XXX", None)
+    (tmp_path / "bad.nc").write_text("text")
+    with pytest.raises(DataError, match="cannot be read as netCDF"):
+        printed(trace_command, tmp_path / "bad.nc", "x", None, None)
+
+
+def test_the_configured_scale_is_reached_by_a_national_edge(config, tmp_path):
+    printed(calibrate_command, config, tmp_path / "out")
+    ds = read_observations(tmp_path / "out/observations.nc")
+    edge = {"source": "NIM CO2", "target": "WMO CO2 X2019", "coefficients": (0, 1.001, 0), "unit": "ppm",
+            "sd": 0.04, "valid": (300, 600), "reference": "comparison 5"}  # fmt: skip
+    got = on_scale(ds, Scale.model_validate({"target": "NIM CO2", "edges": [edge]}))
+    np.testing.assert_allclose(got.mole_fraction, ds.mole_fraction / 1.001, rtol=1e-12)
+    assert "comparison 5" in got.shared_traceable_to.values
+    assert json.loads(got.attrs["traceability"])
+    assert isinstance(got, xr.Dataset)
