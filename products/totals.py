@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from inversion.solution import Solution
+from inversion.mixture import Posterior
 from inversion.totals import TotalsResult
 from metroflux import schema
 from metroflux.errors import DataError
@@ -27,7 +27,7 @@ _RATE = {"units": "kg s-1"}
 _SQUARE = {"units": "kg2 s-2"}
 
 
-def make_totals(solution: Solution, regions: xr.Dataset, periods: Sequence[Period]) -> xr.Dataset:
+def make_totals(solution: Posterior, regions: xr.Dataset, periods: Sequence[Period]) -> xr.Dataset:
     """Return the mean emission rate of each region, sector and period: schema "totals".
 
     The last sector, "total", is the sum of all. `change_sd` is the standard uncertainty of posterior
