@@ -1,13 +1,15 @@
 """The order of the stages, as data: which stages make up a run follows from where its inputs come from."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from inversion.solution import Solution
-from pipelines import inputs, model, results
+from pipelines import ensemble, inputs, model, results
 from pipelines.config import Config
 from pipelines.engine import Stage
 from pipelines.footprint_codec import FOOTPRINTS
 from pipelines.met import MET_CUBE
+from pipelines.sections import Particles
 from pipelines.store import CODECS, Codec
 
 
@@ -66,6 +68,10 @@ PARTICLES = (
     Stage("footprints", model.trace, ("footprints",), ("receptors", "met", "grid"), ("transport",)),
     Stage("jacobian", model.sum_footprints, ("jacobian",), ("footprints",), ("transport", "run")),
 )
+ENSEMBLE = Stage(
+    "transport ensemble", ensemble.trace_ensemble, ("transport_ensemble",),
+    ("receptors", "met", "grid", "prior"), ("transport",),
+)  # fmt: skip
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
 BACKGROUNDS = {
@@ -130,11 +136,16 @@ def plan(config: Config) -> tuple[Stage, ...]:
     """Return the stages of a run in their order."""
     background = BACKGROUNDS[config.background.kind]
     grid = GRIDS[config.grid_kind]
+    particles: tuple[Stage, ...] = PARTICLES
+    solve: tuple[Stage, ...] = SOLVE
+    if isinstance(config.transport, Particles) and config.transport.ensemble is not None:
+        particles = (*PARTICLES, ENSEMBLE)
+        solve = (replace(SOLVE[0], inputs=(*SOLVE[0].inputs, *ENSEMBLE.outputs)), *SOLVE[1:])
     return {
-        "a world": (*WORLD, *PARTICLES, background, *SIMULATE, *SOLVE,
+        "a world": (*WORLD, *particles, background, *SIMULATE, *solve,
                     *_results(footprints=True, truth=True, grid=True)),
-        "files": (DATA, *grid, MET, OUTLINES, CHOOSE, OBSERVE, PRIOR, *PARTICLES, background, *SOLVE,
+        "files": (DATA, *grid, MET, OUTLINES, CHOOSE, OBSERVE, PRIOR, *particles, background, *solve,
                   *_results(footprints=True, truth=False, grid=True)),
-        "responses": (DATA, *grid, OUTLINES, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *SOLVE,
+        "responses": (DATA, *grid, OUTLINES, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *solve,
                       *_results(footprints=False, truth=False, grid=False)),
     }[config.origin]  # fmt: skip
