@@ -99,6 +99,7 @@ class Job:
     remembering : the same, for work worth resuming in the middle; its pieces must be of a type with a codec
     stamp : what a published file says of this run; only for stages that declare `stamped`
     tell : shows people a line about how far the stage is
+    scratch : folder for files that workers must see, gone when the stage ends
     """
 
     config: object
@@ -107,6 +108,7 @@ class Job:
     inputs: Mapping[str, object]
     stamp: Stamp
     tell: Callable[[str], None] = lambda _text: None
+    scratch: Path = Path()
 
     def told(self) -> Paced:
         """Return what shows and records lines of progress with their figures, now and then."""
@@ -197,14 +199,17 @@ class Engine:
         parts.sweep()
         mapper = Watched(self.mapper, self.watch)
         inputs = {name: self.result(name) for name in stage.inputs}
-        remembering = Remembering(mapper, parts)
-        values = stage.function(Job(self.config, mapper, remembering, inputs, self.stamp, self.watch.tell))
+        remembering, scratch = Remembering(mapper, parts), parts.folder.with_suffix(".scratch")
+        values = stage.function(
+            Job(self.config, mapper, remembering, inputs, self.stamp, self.watch.tell, scratch)
+        )
         if set(values) != set(stage.outputs):
             raise MetrofluxError(
                 f"stage '{stage.name}' gave {sorted(values)}, expected {sorted(stage.outputs)}"
             )
         self.store.keep(stage.name, key, values)
         remove(parts.folder)
+        remove(scratch)
 
     def result(self, name: str) -> object:
         """Return a result, always as read from disk: a fresh and a resumed run see the same.

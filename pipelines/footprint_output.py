@@ -1,5 +1,6 @@
 """Write footprints to one netCDF file piece by piece, so that few receptors are in memory at one time."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +26,7 @@ class Output:
     _file: netCDF4.Dataset | None = field(default=None, init=False)
     _rows: list[npt.NDArray[np.intp]] = field(default_factory=list, init=False)
     _rest: list[xr.Dataset] = field(default_factory=list, init=False)
+    _fixed: xr.Dataset = field(default_factory=xr.Dataset, init=False)
 
     def __post_init__(self) -> None:
         self.totals = np.zeros(self.receptors)
@@ -51,17 +53,16 @@ class Output:
             raise DataError(f"--output {self.path}: cannot be written ({fault})") from None
         self.totals[rows] = piece.foot.values.reshape(rows.size, -1).sum(axis=1, dtype=np.float64)
         self._rows.append(rows)
-        self._rest.append(piece.drop_vars("foot"))
+        rest = piece.drop_vars("foot")
+        if not self._rest:
+            self._fixed = rest.drop_vars(_by_receptor(rest))
+        self._rest.append(rest[_by_receptor(rest)].drop_vars(list(self._fixed.variables), errors="ignore"))
 
     def rest(self) -> xr.Dataset:
         """Return all that was put but `foot`, in the order of the receptors."""
-        by_receptor = [n for n, v in self._rest[0].variables.items() if "receptor" in v.dims]
         order = np.argsort(np.concatenate(self._rows))
-        parts = [part[by_receptor] for part in self._rest]
-        merged = xr.concat(parts, "receptor", data_vars="minimal", coords="minimal", compat="override",
-                           join="override")  # fmt: skip
-        fixed = self._rest[0].drop_vars(by_receptor)
-        return fixed.merge(merged.isel(receptor=order), combine_attrs="override")
+        merged = xr.concat(self._rest, "receptor", combine_attrs="override").isel(receptor=order)
+        return self._fixed.merge(merged, combine_attrs="override")
 
     def finish(self, rest: xr.Dataset) -> None:
         """Add the other variables and the attributes, and put the file in its place."""
@@ -91,3 +92,7 @@ class Output:
         )  # fmt: skip
         foot.setncatts(piece.foot.attrs)
         return file
+
+
+def _by_receptor(ds: xr.Dataset) -> list[Hashable]:
+    return [name for name, v in ds.variables.items() if "receptor" in v.dims]

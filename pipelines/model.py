@@ -26,6 +26,7 @@ from pipelines.engine import Job
 from pipelines.estimation import solved
 from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
 from pipelines.progress import followed
+from transport.ensemble import with_transport_error
 from transport.footprint_store import FootprintStore
 from transport.footprints import FootprintSettings, collect, footprint_batches
 from transport.jacobian import build_jacobian, jacobian_dataset
@@ -35,26 +36,29 @@ from transport.response import ResponseMapping, read_response
 
 def place_receptors(job: Job) -> Outputs:
     """Say where and when particles are released for each observation."""
-    chosen = _particles(config_of(job))
+    chosen = particles_of(config_of(job))
     return {"receptors": _receptors(job, chosen, chosen.seed)}
 
 
 def trace(job: Job) -> Outputs:
     """Follow the particles of each receptor back in time."""
-    chosen = _particles(config_of(job))
-    return {"footprints": _footprints(job, job.dataset("receptors"), chosen)}
+    chosen = particles_of(config_of(job))
+    return {
+        "footprints": footprints_of(job, job.dataset("met"), job.dataset("receptors"), chosen, _kept(job))
+    }
 
 
 def trace_truth(job: Job) -> Outputs:
     """Follow other particles, from which the data of a synthetic world are made."""
     config = config_of(job)
     assert config.world is not None  # noqa: S101 - this stage is only in the plan of a world
-    chosen = _particles(config)
+    chosen = particles_of(config)
     receptors = _receptors(job, chosen, config.world.truth_seed)
-    return {"true_footprints": _footprints(job, receptors, chosen)}
+    return {"true_footprints": footprints_of(job, job.dataset("met"), receptors, chosen, _kept(job))}
 
 
-def _particles(config: Config) -> sections.Particles:
+def particles_of(config: Config) -> sections.Particles:
+    """Return the section of our own transport."""
     assert isinstance(config.transport, sections.Particles)  # noqa: S101 - the plan pairs stage and section
     return config.transport
 
@@ -71,7 +75,10 @@ def _receptors(job: Job, chosen: sections.Particles, seed: int) -> xr.Dataset:
     return make_receptors(job.dataset("selected"), job.dataset("met"), settings)
 
 
-def _footprints(job: Job, receptors: xr.Dataset, chosen: sections.Particles) -> xr.Dataset:
+def footprints_of(
+    job: Job, met: xr.Dataset, receptors: xr.Dataset, chosen: sections.Particles, store: FootprintStore | None
+) -> xr.Dataset:
+    """Return the footprints of receptors on the flux grid; a killed run resumes by the store or by itself."""
     grid = Grid.from_dataset(job.dataset("grid"))
     settings = FootprintSettings(
         estimator=chosen.estimator,
@@ -79,13 +86,12 @@ def _footprints(job: Job, receptors: xr.Dataset, chosen: sections.Particles) -> 
         turbulence=chosen.turbulence,
         mesoscale=chosen.mesoscale,
     )
-    store = kept_footprints(job)
-    mapper = job.remembering if store is None else job.mapper  # the store remembers
-    batches = footprint_batches(job.dataset("met"), receptors, grid, settings, mapper, store)
+    mapper = job.remembering if store is None else job.mapper
+    batches = footprint_batches(met, receptors, grid, settings, mapper, store)
     return collect(followed(batches, receptors.sizes["receptor"], job.told()), receptors, grid)
 
 
-def kept_footprints(job: Job) -> FootprintStore | None:
+def _kept(job: Job) -> FootprintStore | None:
     """Return the store of the configuration; results do not depend on it, so no stage declares it."""
     chosen = config_of(job).store
     return None if chosen is None else FootprintStore(chosen.path)
@@ -94,7 +100,7 @@ def kept_footprints(job: Job) -> FootprintStore | None:
 def sum_footprints(job: Job) -> Outputs:
     """Sum footprints into the flux intervals."""
     config = config_of(job)
-    drop = _particles(config).drop_early
+    drop = particles_of(config).drop_early
     return {"jacobian": build_jacobian(job.dataset("footprints"), flux_edges(config), drop)}
 
 
@@ -173,7 +179,7 @@ def simulate_data(job: Job) -> Outputs:
     )
     # any mole fraction will do to put the problem together: that of the background
     blank = selected.assign(mole_fraction=selected.mole_fraction.copy(data=true_air.background.values))
-    jacobian = build_jacobian(footprints, flux_edges(config), _particles(config).drop_early)
+    jacobian = build_jacobian(footprints, flux_edges(config), particles_of(config).drop_early)
     prior = job.dataset("prior")
     problem = assemble(blank, true_air, jacobian, prior, _prior_errors(config, prior))
     values = simulate(
@@ -207,6 +213,8 @@ def invert(job: Job) -> Outputs:
     """Solve for the fluxes."""
     config = config_of(job)
     data, prior = job.dataset("observations"), job.dataset("prior")
+    if "transport_ensemble" in job.inputs:
+        data = with_transport_error(data, job.dataset("transport_ensemble"), "shared")
     problem = assemble(
         data,
         job.dataset("background"),

@@ -76,6 +76,32 @@ class World(Section):
     )
 
 
+class WindErrors(Section):
+    """Errors of the wind, of each component."""
+
+    sd: NotNegative = Field(description="standard deviation, m s-1")
+    length_km: Positive = Field(description="distance at which the correlation is 1/e, km")
+    duration_h: Positive = Field(description="time at which the correlation is 1/e, h")
+    depth_m: Positive = Field(default=1000.0, description="height at which the correlation is 1/e, m")
+
+
+class MixingHeightErrors(Section):
+    """Errors of the mixing height: a factor of mean 1."""
+
+    relative_sd: NotNegative = Field(description="standard deviation of the factor, 1")
+    length_km: Positive = Field(description="distance at which the correlation is 1/e, km")
+    duration_h: Positive = Field(description="time at which the correlation is 1/e, h")
+
+
+class TransportEnsemble(Section):
+    """Transport error of the data, from the prior flux carried by perturbed weather."""
+
+    members: int = Field(ge=2, le=1000, description="weathers; each costs as much as the footprints, 1")
+    seed: int = Field(ge=0, description="seed of the errors and of the members' particles")
+    wind: WindErrors = Field(description="errors of the wind")
+    mixing_height: MixingHeightErrors = Field(description="errors of the mixing height")
+
+
 class Particles(Section):
     """Footprints from our own particle model."""
 
@@ -108,6 +134,9 @@ class Particles(Section):
     )
     drop_early: bool = Field(
         default=False, description="ignore sensitivity to times before the flux intervals"
+    )
+    ensemble: TransportEnsemble | None = Field(
+        default=None, description="transport error of the data from perturbed weather; none: not added"
     )
 
 

@@ -6,12 +6,13 @@ from pathlib import Path
 from inversion import mixture_storage
 from inversion.mixture import Mixture
 from inversion.solution import Solution
-from pipelines import inputs, model, results
+from pipelines import ensemble, inputs, model, results
 from pipelines.choosing import choose
 from pipelines.config import Config
 from pipelines.engine import Stage
 from pipelines.footprint_codec import FOOTPRINTS
 from pipelines.met import MET_CUBE
+from pipelines.sections import Particles
 from pipelines.store import CODECS, Codec
 
 
@@ -79,6 +80,10 @@ PARTICLES = (
     Stage("footprints", model.trace, ("footprints",), ("receptors", "met", "grid"), ("transport",)),
     Stage("jacobian", model.sum_footprints, ("jacobian",), ("footprints",), ("transport", "run")),
 )
+ENSEMBLE = Stage(
+    "transport ensemble", ensemble.trace_ensemble, ("transport_ensemble",),
+    ("receptors", "met", "grid", "prior"), ("transport",),
+)  # fmt: skip
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
 BACKGROUNDS = {
@@ -145,12 +150,17 @@ def plan(config: Config) -> tuple[Stage, ...]:
     background = BACKGROUNDS[config.background.kind]
     grid = GRIDS[config.grid_kind]
     by_air = config.observations.selection.by_air
+    particles: tuple[Stage, ...] = PARTICLES
+    solve: tuple[Stage, ...] = SOLVE
+    if isinstance(config.transport, Particles) and config.transport.ensemble is not None:
+        particles = (*PARTICLES, ENSEMBLE)
+        solve = (replace(SOLVE[0], inputs=(*SOLVE[0].inputs, *ENSEMBLE.outputs)), *SOLVE[1:])
     stages = {
-        "a world": (*WORLD, *PARTICLES, background, *SIMULATE, *SOLVE,
+        "a world": (*WORLD, *particles, background, *SIMULATE, *solve,
                     *_results(footprints=True, truth=True, grid=True)),
-        "files": (DATA, *grid, MET, OUTLINES, CHOOSE, OBSERVE, PRIOR, *PARTICLES, background, *SOLVE,
+        "files": (DATA, *grid, MET, OUTLINES, CHOOSE, OBSERVE, PRIOR, *particles, background, *solve,
                   *_results(footprints=True, truth=False, grid=True)),
-        "responses": (DATA, *grid, OUTLINES, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *SOLVE,
+        "responses": (DATA, *grid, OUTLINES, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *solve,
                       *_results(footprints=False, truth=False, grid=False)),
     }[config.origin]  # fmt: skip
     return tuple(CHOOSE_BY_AIR if stage is CHOOSE and by_air else stage for stage in stages)

@@ -5,7 +5,6 @@ the mixing height from Gerbig, Koerner & Lin (2008, Atmos. Chem. Phys. 8, 591-60
 through single particles; here the met cube is perturbed: all receptors of a member share its error.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -20,118 +19,15 @@ from metroflux.provenance import sha256_json
 from metroflux.uncertainty import Random, Shared, attach
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.jacobian import SurfaceOperator, build_jacobian
-from transport.met import check_axes, map_scale
-from transport.meteorology.balance import continuity
+from transport.perturbation import EnsembleSettings, perturb
 
 Floats = npt.NDArray[np.float64]
 
-NAME = "transport-ensemble"
-"""Name of the error components; shared ones have the member's number after it."""
+NAME = "transport ensemble"
+"""Name of the error components; shared ones have the member's number, from 1, after it."""
 
-_FIELDS = ("u", "v", "mixing_height")
-
-
-@dataclass(frozen=True)
-class WindError:
-    """Errors of u and v, independent of each other.
-
-    sd : m s-1, of each component
-    length, depth : m, horizontal (along x and along y) and vertical; duration : s. The distance at which the
-        correlation falls to 1/e; infinite means the same error everywhere or always
-    """
-
-    sd: float
-    length: float
-    duration: float
-    depth: float
-
-    def __post_init__(self) -> None:
-        _check_numbers(
-            "wind", {"sd": self.sd}, {n: getattr(self, n) for n in ("length", "duration", "depth")}
-        )
-
-
-@dataclass(frozen=True)
-class MixingHeightError:
-    """A lognormal factor on the mixing height with mean 1.
-
-    relative_sd : sd of the factor; length : m, duration : s, as in WindError, of the factor's logarithm
-    """
-
-    relative_sd: float
-    length: float
-    duration: float
-
-    def __post_init__(self) -> None:
-        scales = {"length": self.length, "duration": self.duration}
-        _check_numbers("mixing height", {"relative_sd": self.relative_sd}, scales)
-
-
-@dataclass(frozen=True)
-class EnsembleSettings:
-    """An ensemble of met cubes.
-
-    members : how many; the relative standard error of an sd from them is about 1 / sqrt(2 (members - 1))
-    seed : of all random numbers; member m is the same in an ensemble of any size
-    """
-
-    wind: WindError
-    mixing_height: MixingHeightError
-    members: int
-    seed: int
-
-    def __post_init__(self) -> None:
-        if self.members < 2 or self.seed < 0:
-            raise ConfigError(
-                f"transport error: members = {self.members}, seed = {self.seed}; "
-                "expected at least 2 members and a seed >= 0"
-            )
-
-
-def draw(axes: tuple[Floats, ...], lengths: tuple[float, ...], key: list[int]) -> Floats:
-    """Return a Gaussian field of mean 0 and sd 1 on ascending axes, correlation exp(-sum_k |d_k| / length_k).
-
-    White noise is taken through the Cholesky factor of each axis. That of an exponential correlation is a
-    recursion, f_i = a f_(i-1) + sqrt(1 - a^2) e_i with a = exp(-d/length), for any spacing: exact, not
-    periodic, without a matrix product whose last bit depends on the processor.
-
-    axes, lengths : one of each per dimension, in the same unit; key : of the random numbers
-    """
-    field = np.random.default_rng(key).standard_normal([axis.size for axis in axes])
-    for n, (axis, length) in enumerate(zip(axes, lengths, strict=True)):
-        along = np.moveaxis(field, n, 0)
-        step = np.diff(axis) / length
-        keep, renew = np.exp(-step), np.sqrt(-np.expm1(-2.0 * step))
-        for i in range(step.size):
-            along[i + 1] = keep[i] * along[i] + renew[i] * along[i + 1]
-    return field
-
-
-def perturb(met: xr.Dataset, settings: EnsembleSettings, member: int) -> xr.Dataset:
-    """Return the met cube of one member: u, v, w and mixing height changed, all else as it was.
-
-    Mass: w is rebalanced. To w is added what `continuity` needs for the added u and v, from the ground up, so
-    that the cube's mass residual is the one it had, to rounding. Friction velocity and stability stay: the
-    error is of wind and mixing height alone. A field of zero sd keeps its bits. The cube is read into memory.
-
-    Raises
-    ------
-    ConfigError
-        If the ensemble has no such member.
-    DataError
-        If the axes or a field cannot be used.
-    """
-    check_axes(met)
-    if not 0 <= member < settings.members:
-        raise ConfigError(f"transport error: member {member}; expected 0 to {settings.members - 1}")
-    met = schema.check(met.compute(), "met")
-    changed: dict[str, Floats] = {}
-    if settings.wind.sd > 0:
-        changed |= _wind(met, settings, member)
-    if settings.mixing_height.relative_sd > 0:
-        changed["mixing_height"] = _mixing_height(met, settings, member)
-    fields = {name: met[name].copy(data=v.astype(np.float32)) for name, v in changed.items()}
-    return schema.check(met.assign(fields), "met")
+SOURCE = "ensemble of wind and mixing-height errors"
+"""What the shared components rest on."""
 
 
 def modelled_ensemble(
@@ -156,15 +52,22 @@ def modelled_ensemble(
     schema.check(prior, "prior")
     runs = []
     for member in range(settings.members):
-        own = _reseeded(receptors, settings.seed, member)
+        own = reseeded(receptors, settings.seed, member)
         cubes = (perturb(met, settings, member), met)
         runs.append([_enhancement(cube, own, prior, footprint, mapper) for cube in cubes])
     with_error, without = np.moveaxis(np.array(runs), 1, 0)
-    units = {"units": "mol mol-1"}
-    return xr.Dataset({
-        "perturbed": (("member", "obs"), with_error, {"long_name": "modelled with met errors", **units}),
-        "unperturbed": (("member", "obs"), without, {"long_name": "modelled without met errors", **units}),
-    }).assign_coords(datum_id=("obs", receptors.datum_id.values))  # fmt: skip
+    return modelled_dataset(receptors.datum_id.values, with_error, without)
+
+
+def modelled_dataset(
+    datum_id: npt.NDArray[np.str_], with_error: Floats, without: Floats | None = None
+) -> xr.Dataset:
+    """Return the dataset of modelled data, each (member, obs), mol mol-1."""
+    units, both = {"units": "mol mol-1"}, ("member", "obs")
+    data = {"perturbed": (both, with_error, {"long_name": "modelled with met errors", **units})}
+    if without is not None:
+        data["unperturbed"] = (both, without, {"long_name": "modelled without met errors", **units})
+    return xr.Dataset(data).assign_coords(datum_id=("obs", datum_id))
 
 
 def transport_error(modelled: xr.Dataset) -> xr.Dataset:
@@ -228,15 +131,8 @@ def with_transport_error(
     if structure == "random":
         return attach(observations, [Random(NAME, transport_error(modelled).sd.values)], [])
     columns = shared_columns(modelled).T
-    return attach(observations, [], [Shared(f"{NAME}-{k}", "transport", c) for k, c in enumerate(columns)])
-
-
-def _check_numbers(what: str, spreads: dict[str, float], scales: dict[str, float]) -> None:
-    """Refuse an sd that is negative or not finite and a scale that is not positive; all are named."""
-    faults = [f"{n} = {v}, expected finite and >= 0" for n, v in spreads.items() if not 0 <= v < np.inf]
-    faults += [f"{n} = {v}, expected > 0" for n, v in scales.items() if not v > 0]
-    if faults:
-        raise ConfigError(f"{what} error: " + "; ".join(faults))
+    parts = [Shared(f"{NAME} {k}", "transport", column, SOURCE) for k, column in enumerate(columns, 1)]
+    return attach(observations, [], parts)
 
 
 def _members(modelled: xr.Dataset, name: str) -> Floats:
@@ -251,36 +147,7 @@ def _members(modelled: xr.Dataset, name: str) -> Floats:
     return values
 
 
-def _seconds(met: xr.Dataset) -> Floats:
-    return (met.time.values - met.time.values[0]) / np.timedelta64(1, "s")
-
-
-def _key(settings: EnsembleSettings, member: int, field: str) -> list[int]:
-    return [settings.seed, member, _FIELDS.index(field)]
-
-
-def _wind(met: xr.Dataset, settings: EnsembleSettings, member: int) -> dict[str, Floats]:
-    """Return u and v (m s-1) with errors, and the w that balances them."""
-    wind, (z, y, x) = settings.wind, (met[n].values.astype(np.float64) for n in ("level", "y", "x"))
-    axes, lengths = (_seconds(met), z, y, x), (wind.duration, wind.depth, wind.length, wind.length)
-    added = {n: wind.sd * draw(axes, lengths, _key(settings, member, n)) for n in ("u", "v")}
-    scale, added["w"] = map_scale(met), np.empty(met.w.shape)
-    for i in range(met.sizes["time"]):
-        now = {"u": added["u"][i], "v": added["v"][i], "rho": met.rho.values[i].astype(np.float64)}
-        added["w"][i] = continuity(now, z, x, y, scale)
-    return {name: met[name].values + values for name, values in added.items()}
-
-
-def _mixing_height(met: xr.Dataset, settings: EnsembleSettings, member: int) -> Floats:
-    """Return the mixing height (m) times a factor of mean 1."""
-    error, (y, x) = settings.mixing_height, (met[n].values.astype(np.float64) for n in ("y", "x"))
-    axes, lengths = (_seconds(met), y, x), (error.duration, error.length, error.length)
-    variance = np.log1p(error.relative_sd**2)
-    normal = draw(axes, lengths, _key(settings, member, "mixing_height"))
-    return met.mixing_height.values * np.exp(np.sqrt(variance) * normal - 0.5 * variance)
-
-
-def _reseeded(receptors: xr.Dataset, seed: int, member: int) -> xr.Dataset:
+def reseeded(receptors: xr.Dataset, seed: int, member: int) -> xr.Dataset:
     """Return the receptors with particles of their own for a member."""
     seeds = [int(sha256_json([seed, member, int(s)])[:15], 16) for s in receptors.seed.values]
     return receptors.assign(seed=("receptor", np.array(seeds, dtype=np.int64)))
@@ -290,9 +157,20 @@ def _enhancement(
     met: xr.Dataset, receptors: xr.Dataset, prior: xr.Dataset, footprint: FootprintSettings, mapper: Mapper
 ) -> Floats:
     """Return the mole fraction that the prior flux adds to each datum, mol mol-1, shape (obs,)."""
+    feet = compute_footprints(met, receptors, Grid.from_dataset(prior), footprint, mapper)
+    return enhancement(feet, prior)
+
+
+def enhancement(footprints: xr.Dataset, prior: xr.Dataset, drop_early: bool = False) -> Floats:
+    """Return the mole fraction that the prior flux adds to each datum, mol mol-1, shape (obs,).
+
+    Raises
+    ------
+    DataError
+        If the flux intervals have gaps, or do not hold a footprint that may not be dropped.
+    """
     bounds = prior.flux_time_bounds.values
     if np.any(bounds[1:, 0] != bounds[:-1, 1]):
         raise DataError("prior: 'flux_time_bounds' have gaps; expected intervals that follow each other")
-    feet = compute_footprints(met, receptors, Grid.from_dataset(prior), footprint, mapper)
-    jacobian = build_jacobian(feet, np.append(bounds[:, 0], bounds[-1, 1]))
+    jacobian = build_jacobian(footprints, np.append(bounds[:, 0], bounds[-1, 1]), drop_early)
     return SurfaceOperator.of(jacobian).forward(prior.flux.values)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from time import thread_time
 from typing import Literal
 
@@ -255,7 +256,7 @@ def dataset_of(arrays: Arrays, receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
         "end_height": (end, arrays["end_height"], height),
         "end_hours": (end, arrays["end_hours"], hours),
     }
-    ds = xr.Dataset(data, coords=grid.coords().coords)
+    ds = xr.Dataset(data, coords=_coords(grid).coords)
     return ds.assign_coords(
         receptor=("receptor", receptors.receptor.values),
         datum_id=("receptor", receptors.datum_id.values),
@@ -263,3 +264,9 @@ def dataset_of(arrays: Arrays, receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
         lag=("lag", np.arange(arrays["foot"].shape[1], dtype=np.int64), lag),
         edge=("edge", np.array(EDGES)),
     )
+
+
+@lru_cache(maxsize=4)
+def _coords(grid: Grid) -> xr.Dataset:
+    """Return the grid's coordinates: places of all its cells, made once for many batches."""
+    return grid.coords()

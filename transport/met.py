@@ -36,7 +36,7 @@ def open_met(path: Path) -> xr.Dataset:
     Raises
     ------
     DataError
-        If there is no such store, it is not a met cube, or a time of it is missing.
+        If there is no such store, it is not a met cube, or a time of it is missing from an even sequence.
     """
     if not path.exists():
         raise DataError(f"{path}: no such met cube; expected a zarr store")
@@ -44,7 +44,19 @@ def open_met(path: Path) -> xr.Dataset:
     absent = sorted(set(schema.SCHEMAS["met"]) - set(map(str, met.variables)))
     if absent:
         raise DataError(f"{path}: met cube without {', '.join(absent)}")
-    return check_axes(met, str(path))
+    return _check_gaps(check_axes(met, str(path)), path).assign_attrs(path=str(path))
+
+
+def _check_gaps(met: xr.Dataset, path: Path) -> xr.Dataset:
+    """Return the cube unchanged unless a time is missing from an even sequence."""
+    time = met.time.values
+    steps = np.diff(time)
+    wide = np.flatnonzero(steps != steps.min())
+    if wide.size:
+        usual = f"{steps.min() / np.timedelta64(1, 'm'):g} minutes"
+        first, second = (_minute(time[wide[0] + n]) for n in (0, 1))
+        raise DataError(f"{path}: gap in time from {first} to {second}; expected every {usual}")
+    return met
 
 
 def _open_store(path: Path) -> xr.Dataset:
@@ -113,7 +125,8 @@ def check_hour(met: xr.Dataset) -> xr.Dataset:
         lowest = float(met.level[0])
         faults.append(f"'z0' reaches {float(met.z0.max()):g} m, expected below half the level {lowest:g} m")
     if faults:
-        raise DataError(f"met at {np.atleast_1d(met.time.values)[0]}: " + "; ".join(faults))
+        where = met.attrs.get("path", "met")
+        raise DataError(f"{where} at {np.atleast_1d(met.time.values)[0]}: " + "; ".join(faults))
     return met
 
 

@@ -16,12 +16,7 @@ from metroflux.grid import Grid
 from metroflux.uncertainty import ErrorModel, Random, attach
 from transport.ensemble import (
     NAME,
-    EnsembleSettings,
-    MixingHeightError,
-    WindError,
-    draw,
     modelled_ensemble,
-    perturb,
     shared_columns,
     transport_error,
     with_transport_error,
@@ -31,6 +26,13 @@ from transport.meteorology.balance import mass_balance
 from transport.meteorology.cfmet import CFReader
 from transport.meteorology.cube import read_met
 from transport.meteorology.era5 import era5_pressure_levels
+from transport.perturbation import (
+    EnsembleSettings,
+    MixingHeightError,
+    WindError,
+    draw,
+    perturb,
+)
 
 SETTINGS = FootprintSettings()
 NO_HEIGHT = MixingHeightError(0.0, 100e3, 3600.0)
@@ -73,7 +75,7 @@ def test_drawn_fields_have_the_stated_covariance_on_uneven_axes():
     )
     lengths = (2.0, 25.0, 8.0, np.inf)
     members = 20_000
-    fields = np.stack([draw(axes, lengths, [3, m]).ravel() for m in range(members)])
+    fields = np.stack([np.ravel(list(draw(axes, lengths, [3, m]))) for m in range(members)])
     places = list(product(*axes))
     expected = np.array(
         [
@@ -91,7 +93,7 @@ def test_a_recursion_along_an_axis_is_the_cholesky_factor_of_its_correlation():
     axis, length = np.array([0.0, 0.4, 1.0, 5.0]), 1.3
     white = np.random.default_rng([7]).standard_normal(4)
     factor = np.linalg.cholesky(np.exp(-np.abs(axis[:, None] - axis) / length))
-    assert draw((axis,), (length,), [7]) == pytest.approx(factor @ white, rel=1e-12)
+    assert list(draw((axis,), (length,), [7])) == pytest.approx(factor @ white, rel=1e-12)
 
 
 def test_members_have_the_stated_sd_of_wind_and_mixing_height(make_met):

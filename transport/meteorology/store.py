@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import xarray as xr
 
+from metroflux.datasets import SCHEMAS
 from metroflux.provenance import sha256_file, sha256_json
 from transport.met import DEFAULT_LEVELS, DONE
 from transport.meteorology.balance import Balance
@@ -54,8 +55,7 @@ def build_met(
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        listed = _write(reader, paths, draft, levels, target)
-        (draft / DONE).write_text(json.dumps(listed), encoding="utf-8")
+        write_cube(read_hours(reader, paths, levels, target), draft)
         if home.exists():  # another process was first, or an older draft has no end
             shutil.rmtree(home)
         draft.rename(home)
@@ -64,23 +64,22 @@ def build_met(
     return home
 
 
-def _write(
-    reader: MetReader, paths: Sequence[Path], draft: Path, levels: Sequence[float], target: Target | None
-) -> dict[str, object]:
-    """Write all times, each into the store of its day; return the times and the balance of mass."""
+def write_cube(hours: Iterable[xr.Dataset], folder: Path) -> None:
+    """Write a met cube, given one time after another, into an empty folder; `met.open_met` opens it."""
     times: list[str] = []
     balance, report, source = Balance(), {}, ""
-    for hour in read_hours(reader, paths, levels, target):
-        day = draft / f"{str(hour.time.values[0])[:10]}.zarr"
+    for given in hours:
+        hour = given.drop_vars([name for name in given.variables if name not in SCHEMAS["met"]])
+        day = folder / f"{str(hour.time.values[0])[:10]}.zarr"
         report, source = balance.add(hour), hour.attrs["source"]
         if day.exists():
-            hour.drop_vars(["terrain", "spatial_ref", "level", "y", "x"]).to_zarr(
-                day, append_dim="time", consolidated=False
-            )
+            fixed = [name for name, v in hour.variables.items() if "time" not in v.dims]
+            hour.drop_vars(fixed).to_zarr(day, append_dim="time", consolidated=False)
         else:
             hour.to_zarr(day, mode="w", consolidated=False, encoding=_encoding(hour))
         times.append(str(hour.time.values[0]))
-    return {"times": times, "mass_balance": report, "source": source}
+    listed = {"times": times, "mass_balance": report, "source": source}
+    (folder / DONE).write_text(json.dumps(listed), encoding="utf-8")
 
 
 def _encoding(hour: xr.Dataset) -> dict[str, dict[str, object]]:
