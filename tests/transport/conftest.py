@@ -82,6 +82,18 @@ def point_receptors(
     )
 
 
+def point_sources(x: list[float], y: list[float], bottom: list[float], top: list[float]) -> xr.Dataset:
+    """Return sources at map positions x, y between two heights; all lists of one length."""
+    n = len(x)
+    data = {"x": x, "y": y, "bottom": bottom, "top": top}
+    variables = {k: ("source", np.array(v, float), {"units": "m"}) for k, v in data.items()}
+    rate = ("source", np.full(n, 3.0), {"units": "mol s-1"})
+    names = np.array([f"s{k}" for k in range(n)])
+    return xr.Dataset(variables | {"emission": rate, "emission_sd": rate}).assign_coords(
+        source=("source", names), sector=("source", np.full(n, "power"))
+    )
+
+
 @pytest.fixture
 def make_met() -> Callable[..., xr.Dataset]:
     return column_met
@@ -90,6 +102,11 @@ def make_met() -> Callable[..., xr.Dataset]:
 @pytest.fixture
 def make_points() -> Callable[..., xr.Dataset]:
     return point_receptors
+
+
+@pytest.fixture
+def make_sources() -> Callable[..., xr.Dataset]:
+    return point_sources
 
 
 @pytest.fixture

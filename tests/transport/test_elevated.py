@@ -12,29 +12,17 @@ from transport.footprints import FootprintSettings, compute_footprints
 SETTINGS = FootprintSettings()
 
 
-def point_sources(x, y, bottom, top):
-    """Return sources at map positions x, y between two heights; all lists of one length."""
-    n = len(x)
-    data = {"x": x, "y": y, "bottom": bottom, "top": top}
-    variables = {k: ("source", np.array(v, float), {"units": "m"}) for k, v in data.items()}
-    rate = ("source", np.full(n, 3.0), {"units": "mol s-1"})
-    names = np.array([f"s{k}" for k in range(n)])
-    return xr.Dataset(variables | {"emission": rate, "emission_sd": rate}).assign_coords(
-        source=("source", names), sector=("source", np.full(n, "power"))
-    )
-
-
-def everywhere(grid, edges):
+def everywhere(make_sources, grid, edges):
     """Return a source in each cell and layer between the edges."""
     x, y, k = np.meshgrid(grid.x, grid.y, np.arange(len(edges) - 1), indexing="ij")
     low, high = np.array(edges)[k.ravel()], np.array(edges)[k.ravel() + 1]
-    return point_sources(x.ravel(), y.ravel(), low, high)
+    return make_sources(x.ravel(), y.ravel(), low, high)
 
 
-def test_layers_that_cover_the_column_hold_all_of_the_time(make_met, make_points, wide_grid):
+def test_layers_that_cover_the_column_hold_all_of_the_time(make_met, make_points, make_sources, wide_grid):
     met = make_met(scale_height=1e12, wind=(6.0, -2.0))
     receptors = make_points((10.0, 200.0), hours=3.0, particles=100)
-    sources = everywhere(wide_grid, [0.0, 30.0, 200.0, 900.0, 6400.0])
+    sources = everywhere(make_sources, wide_grid, [0.0, 30.0, 200.0, 900.0, 6400.0])
     foot = source_footprints(met, receptors, sources, wide_grid, SETTINGS)
     depth = sources.top - sources.bottom
     seconds = (foot.foot.sum("lag") * depth.values).sum("source") * 1.2 / M_AIR
@@ -42,10 +30,10 @@ def test_layers_that_cover_the_column_hold_all_of_the_time(make_met, make_points
 
 
 def test_the_lower_half_of_the_mixed_layer_is_the_footprint_of_half_the_mixing_height(
-    make_met, make_points, wide_grid
+    make_met, make_points, make_sources, wide_grid
 ):
     met, receptors = make_met(mixing_height=800.0), make_points((10.0, 100.0), hours=3.0, particles=100)
-    sources = everywhere(wide_grid, [0.0, 400.0])
+    sources = everywhere(make_sources, wide_grid, [0.0, 400.0])
     ours = source_footprints(met, receptors, sources, wide_grid, SETTINGS)
     surface = compute_footprints(met, receptors, wide_grid, FootprintSettings(estimator="half"))
     values = ours.foot.values.reshape(2, ours.sizes["lag"], wide_grid.nx, wide_grid.ny).swapaxes(2, 3)
@@ -53,9 +41,11 @@ def test_the_lower_half_of_the_mixed_layer_is_the_footprint_of_half_the_mixing_h
     np.testing.assert_allclose(values, surface.foot, rtol=1e-6)  # the footprint is kept in float32
 
 
-def test_several_sources_share_a_cell_and_batches_share_the_bits(make_met, make_points, wide_grid):
+def test_several_sources_share_a_cell_and_batches_share_the_bits(
+    make_met, make_points, make_sources, wide_grid
+):
     met, receptors = make_met(), make_points((10.0, 50.0, 90.0), hours=3.0, particles=120)
-    sources = point_sources([-5e3] * 3, [5e3] * 3, [0.0, 50.0, 0.0], [50.0, 100.0, 100.0])
+    sources = make_sources([-5e3] * 3, [5e3] * 3, [0.0, 50.0, 0.0], [50.0, 100.0, 100.0])
     foot = source_footprints(met, receptors, sources, wide_grid, SETTINGS)
     low, high, both = foot.foot.sum("lag").values.T
     assert np.all(low > 0)
@@ -66,18 +56,18 @@ def test_several_sources_share_a_cell_and_batches_share_the_bits(make_met, make_
     np.testing.assert_allclose(rate.values[:, 0], low / wide_grid.cell_area[20, 19])
 
 
-def test_stated_sd_of_a_source_is_the_spread_over_seeds(make_met, make_points, wide_grid):
+def test_stated_sd_of_a_source_is_the_spread_over_seeds(make_met, make_points, make_sources, wide_grid):
     seeds = 60
     receptors = make_points((20.0,) * seeds, hours=2.0, particles=200)
-    sources = point_sources([-5e3, -15e3], [5e3, 5e3], [50.0, 0.0], [150.0, 100.0])
+    sources = make_sources([-5e3, -15e3], [5e3, 5e3], [50.0, 0.0], [150.0, 100.0])
     foot = source_footprints(make_met(), receptors, sources, wide_grid, SETTINGS)
     spread = foot.foot.sum("lag").std("receptor", ddof=1).values
     stated = np.sqrt((foot.foot_sd**2).mean("receptor")).values
     np.testing.assert_allclose(stated / spread, 1.0, atol=3 / np.sqrt(2 * seeds))
 
 
-def test_faults_of_sources_are_listed_together(make_met, make_points, wide_grid):
-    sources = point_sources([0.0, 9e6, 0.0], [0.0] * 3, [50.0, 50.0, 80.0], [9000.0, 100.0, 70.0])
+def test_faults_of_sources_are_listed_together(make_met, make_points, make_sources, wide_grid):
+    sources = make_sources([0.0, 9e6, 0.0], [0.0] * 3, [50.0, 50.0, 80.0], [9000.0, 100.0, 70.0])
     with pytest.raises(
         DataError, match=r"3 point source faults.*'s0' emits from 50 to 9000 m.*'s1' at x = 9e\+06"
     ):
