@@ -35,7 +35,6 @@ from transport.sparse import Arrays
 LOG = logging.getLogger("metroflux")
 
 _HOME = Path(__file__).parent
-_CODE = ("footprints.py", "particles.py", "met.py", "sparse.py", "footprint_store.py")
 _DAY = 86400.0
 _TEXTS = ("reason",)  # kept as JSON: zarr has no settled form for text
 
@@ -159,10 +158,9 @@ def receptor_keys(met: xr.Dataset, receptors: xr.Dataset, grid: Grid, settings: 
 
 
 def code_digest() -> str:
-    """Return the SHA-256 of the code that makes a footprint, and of the versions that compile it."""
-    paths = [*(_HOME / name for name in _CODE), *sorted((_HOME / "kernels").glob("*.py"))]
-    home = Path(provenance.__file__).parent
-    paths += [home / "constants.py", home / "grid.py"]
+    """Return the SHA-256 of the code that may touch a footprint, and of the versions that compile it."""
+    homes = (_HOME, _HOME / "kernels", Path(provenance.__file__).parent)
+    paths = [path for home in homes for path in sorted(home.glob("*.py"))]
     versions = [numba.__version__, np.__version__, platform.machine()]
     return sha256_json([versions, [sha256_file(path) for path in paths]])
 

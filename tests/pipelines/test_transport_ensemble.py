@@ -156,7 +156,12 @@ def test_a_run_with_an_ensemble_has_a_wider_posterior_and_transport_in_its_budge
 ):
     text = with_ensemble.read_text().replace("batch: 1,", "")
     wide = tmp_path / "wide.yaml"
-    wide.write_text(text.replace("1.0e+9", "100").replace("1.0e+12", "1000").replace("sd: 0.4", "sd: 1.5"))
+    wide.write_text(
+        text.replace("1.0e+9", "100")
+        .replace("1.0e+12", "1000")
+        .replace("sd: 0.4", "sd: 1.5")
+        .replace("members: 4", "members: 2")
+    )
     plain = tmp_path / "plain.yaml"
     plain.write_text(text.replace(_flow(ENSEMBLE), "").replace("seed: 3,\n}", "seed: 3}"))
     narrow, broad = (solved(path, tmp_path / path.stem) for path in (plain, wide))
