@@ -16,11 +16,16 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.sparse import csr_array
 
+from benchmarks.explicit import dense, kronecker
 from inversion.covariance import Covariance, GridCorrelation, TimeCorrelation
 from inversion.diagnostics import diagnose
+from inversion.gram import GramInputs, gram
 from inversion.problem import PriorError, Problem
+from inversion.rows import SlicedRows
 from inversion.solver import GIB, condition, estimate_memory, solve
+from inversion.threads import one_thread
 from metroflux.correlated import SiteCorrelated
+from metroflux.parallel import serial
 from metroflux.uncertainty import ErrorModel
 
 Floats = npt.NDArray[np.float64]
@@ -160,10 +165,34 @@ def totals_only(case: Case) -> str:
     )
 
 
+def other_forms(case: Case) -> str:
+    """Compare K with the explicit forms in one process: Kronecker at this size, dense at a smaller one."""
+    small = Case(case.data, 1, 24, 20, 12, 10)
+    lines = []
+    for name, form, size in (("Kronecker", kronecker, case), ("dense", dense, small)):
+        problem = make_problem(size)
+        rows, prior = SlicedRows.from_csr(problem.H, size.times), problem.covariances
+        with one_thread():
+            gram(GramInputs.of(rows, prior), serial)  # compiles
+            clock = Clock()
+            ours = gram(GramInputs.of(rows, prior), serial)
+            fast = clock.lap("ours")
+            theirs = form(rows, prior[0])
+            slow = clock.lap(f"{name} form")
+        apart = np.abs(ours - theirs).max() / np.abs(theirs).max()
+        lines.append(
+            f"{name} form at {size.data} x ({size.side} x {size.side}) x {size.times}: {slow:.2f} s, ours "
+            f"{fast:.2f} s, {slow / fast:.0f} times faster, relative difference {apart:.1e}, "
+            f"peak {_peak():.2f} GiB"
+        )
+    return "; ".join(lines)
+
+
 CASES: dict[str, tuple[Case, Callable[[Case], str]]] = {
     "500 x 5 x 201,600": (Case(500, 5, 56, 60, 9, 33, 3.0), every_sd),
     "2,000 x 20,000": (Case(2000, 1, 8, 50, 8, 25), every_sd),
     "2,000 x 20,000 dense": (Case(2000, 1, 8, 50, 8, 50), every_sd),
+    "other forms": (Case(600, 1, 168, 50, 24, 25), other_forms),
     "5,000 x 7,200,000": (Case(5000, 1, 720, 100, 24, 32), totals_only),
     "20,000 x 7,200,000": (Case(20000, 1, 720, 100, 24, 32), totals_only),
 }

@@ -119,8 +119,8 @@ def _observation_faults(observations: xr.Dataset) -> Iterator[str]:
     repeated = observations[list(_SAME)].to_dataframe().duplicated(list(_SAME), keep=False).to_numpy()
     if repeated.any() and not (counts > 1).any():
         yield (
-            f"{int(repeated.sum())} data have the same site, inlet, place, time, species and mole_fraction "
-            f"as another ({_some(ids[repeated])}), expected each observation once"
+            f"{int(repeated.sum())} data have the same site, inlet, place, time, species and value as "
+            f"another ({_some(ids[repeated])}), expected each observation once"
         )
     missing = ~np.isfinite(observations.mole_fraction.values)
     if missing.any():

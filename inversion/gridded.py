@@ -14,7 +14,7 @@ from metroflux.errors import DataError
 Floats: TypeAlias = npt.NDArray[np.float64]
 Form = Literal["exponential", "gaussian", "matern32", "matern52"]
 FORMS: tuple[Form, ...] = ("exponential", "gaussian", "matern32", "matern52")
-_BATCH = 16  # fields per FFT call: their spectra stay in the cache
+_BATCH = 8  # fields per FFT call: their spectra stay in the cache
 _WIDEST = 8  # times the least padding, where a spectrum without negative values is sought
 
 

@@ -187,7 +187,7 @@ def simulate_data(job: Job) -> Outputs:
         job.dataset("truth"),
         np.random.default_rng(config.world.truth_seed),
         true_air.background.values,
-        ErrorModel.from_datasets(selected),
+        ErrorModel.from_datasets(selected, durations=durations(config)),
     )
     return {"observations": selected.assign(mole_fraction=selected.mole_fraction.copy(data=values))}
 
@@ -195,9 +195,19 @@ def simulate_data(job: Job) -> Outputs:
 def _prior_errors(config: Config, prior: xr.Dataset) -> dict[str, PriorError]:
     chosen = {name: error_of(config.prior.errors, name) for name in map(str, prior.sector.values)}
     return {
-        name: PriorError(error.length_km * 1e3, error.duration_h * 3600.0, error.form)
+        name: PriorError(
+            error.length_km * 1e3,
+            error.duration_h * 3600.0,
+            error.form,
+            hour_duration=None if error.hour_duration_h is None else error.hour_duration_h * 3600.0,
+        )
         for name, error in chosen.items()
     }
+
+
+def durations(config: Config) -> dict[str, float]:
+    """Return the correlation time of each random error that has one, s, by cause."""
+    return {r.name: r.duration_h * 3600.0 for r in config.observations.random if r.duration_h is not None}
 
 
 def parameters(config: Config, data: xr.Dataset) -> list[Parameter]:
@@ -222,6 +232,7 @@ def invert(job: Job) -> Outputs:
         prior,
         _prior_errors(config, prior),
         parameters(config, data),
+        durations(config),
     )
     mapper: Mapper = job.mapper
     return {"solution": solved(problem, config.inversion, mapper)}

@@ -49,7 +49,7 @@ def total(job: Job) -> Outputs:
     # the report and the page are about the whole run, whatever else is asked for
     kinds = dict.fromkeys(("run", *config.products.periods))
     periods = named_periods(_observed(job), list(kinds))
-    return {"totals": make_totals(solution_of(job), regions, periods), "regions": regions}
+    return {"totals": make_totals(solution_of(job), regions, periods, job.mapper), "regions": regions}
 
 
 def _observed(job: Job) -> Times:
@@ -165,7 +165,7 @@ def _page(job: Job, mean: xr.Dataset, sites: Sequence[Site], outlines: Sequence[
         mean=mean,
         steps=fields.isel(period=fields.period_bounds.values[:, 0] >= bounds[0, 0]),
         totals=job.dataset("totals"),
-        series=make_totals(solution, job.dataset("regions"), steps),
+        series=make_totals(solution, job.dataset("regions"), steps, job.mapper),
         about=_about(job),
         sites=sites,
         outlines=outlines,

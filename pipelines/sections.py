@@ -164,8 +164,11 @@ class SectorError(Section):
     floor: NotNegative = Field(description="sd where there is no flux, umol m-2 s-1, added in quadrature")
     length_km: NotNegative = Field(description="correlation length of the errors, km; 0: none")
     duration_h: NotNegative = Field(description="correlation time of the errors, h; 0: none")
-    form: Literal["exponential", "gaussian"] = Field(
+    form: Literal["exponential", "gaussian", "matern32", "matern52"] = Field(
         default="exponential", description="correlation with distance"
+    )
+    hour_duration_h: NotNegative | None = Field(
+        default=None, description="correlate by day times hour of day (this, h); none: by the lag in time"
     )
 
 
@@ -175,8 +178,11 @@ class StatedError(Section):
     stated: Literal[True] = Field(description="true: the sd is the prior's own")
     length_km: NotNegative = Field(description="correlation length of the errors, km; 0: none")
     duration_h: NotNegative = Field(description="correlation time of the errors, h; 0: none")
-    form: Literal["exponential", "gaussian"] = Field(
+    form: Literal["exponential", "gaussian", "matern32", "matern52"] = Field(
         default="exponential", description="correlation with distance"
+    )
+    hour_duration_h: NotNegative | None = Field(
+        default=None, description="correlate by day times hour of day (this, h); none: by the lag in time"
     )
 
 

@@ -142,6 +142,9 @@ class RandomError(Section):
     name: Name = Field(description="the cause, for example 'transport'")
     sd: Positive = Field(description="standard uncertainty, in `unit`")
     unit: Unit = Field(description="unit of the sd")
+    duration_h: Positive | None = Field(
+        default=None, description="correlation time at a site, h; none: independent from datum to datum"
+    )
 
 
 class SharedError(Section):

@@ -109,7 +109,7 @@ SIMULATE = (
 
 SOLVE = (
     Stage("inversion", model.invert, ("solution",), ("observations", "background", "jacobian", "prior"),
-          ("prior.errors", "background.parameters", "inversion")),
+          ("prior.errors", "background.parameters", "observations.random", "inversion")),
     Stage("evaluation", model.evaluate, ("posterior", "diagnostics"),
           ("solution", "observations", "background"), ("inversion",)),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from inversion.mixture import Posterior
 from inversion.totals import TotalsResult
 from metroflux import schema
 from metroflux.errors import DataError
+from metroflux.parallel import Mapper, serial
 from metroflux.units import molar_mass
 from products.periods import Period, time_weights
 
@@ -27,7 +28,9 @@ _RATE = {"units": "kg s-1"}
 _SQUARE = {"units": "kg2 s-2"}
 
 
-def make_totals(solution: Posterior, regions: xr.Dataset, periods: Sequence[Period]) -> xr.Dataset:
+def make_totals(
+    solution: Posterior, regions: xr.Dataset, periods: Sequence[Period], mapper: Mapper = serial
+) -> xr.Dataset:
     """Return the mean emission rate of each region, sector and period: schema "totals".
 
     The last sector, "total", is the sum of all. `change_sd` is the standard uncertainty of posterior
@@ -46,7 +49,7 @@ def make_totals(solution: Posterior, regions: xr.Dataset, periods: Sequence[Peri
         raise DataError(f"regions: weights for {share.shape[1]} cells, expected {area.size}")
     species = str(coords.attrs["species"])
     time = time_weights(periods, coords["flux_time_bounds"].values)
-    found = solution.totals(share * area * molar_mass(species), time)
+    found = solution.totals(share * area * molar_mass(species), time, mapper)
     _check_budget(found)
     totals = _dataset(found, regions, periods).assign_attrs(species=species, coverage_factor=1)
     totals["area"] = ("region", share @ area, {"units": "m2", "long_name": "area of the region"})

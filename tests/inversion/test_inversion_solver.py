@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse import csr_array
 from threadpoolctl import threadpool_limits
 
-from inversion import blocks
+from inversion import blocks, gram
 from inversion.problem import PriorError
 from inversion.settings import Parameter
 from inversion.solver import estimate_memory, solve
@@ -114,10 +114,15 @@ def test_order_of_observations_does_not_matter(inputs_of):
 def test_same_bits_with_one_and_four_workers(inputs_of, monkeypatch):
     for name in ("_VARIANCE_BYTES", "_FIELD_BYTES"):
         monkeypatch.setattr(blocks, name, 8 * 24 * 60)
+    monkeypatch.setattr(gram, "_WIDEST", 5)
     problem = inputs_of(2).assemble()
     alone = solve(problem)
+    weights = np.ones((2, 20)), np.eye(8)
     for mapper in (Threads(1), Threads(4), _posted):
         shared = solve(problem, mapper)
+        totals, want = shared.totals(*weights, mapper), alone.totals(*weights)
+        np.testing.assert_array_equal(totals.budget, want.budget)
+        np.testing.assert_array_equal(totals.posterior_covariance, want.posterior_covariance)
         for name in ("flux", "flux_sd", "averaging_kernel_diagonal", "gram"):
             np.testing.assert_array_equal(getattr(shared, name), getattr(alone, name))
 
