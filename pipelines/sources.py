@@ -6,7 +6,7 @@ from pydantic import Field
 
 from pipelines.fields import InputFile, Instant, Name, Section, Text
 from pipelines.quality import Quality
-from pipelines.sections import AnySectorError, NotNegative, Positive, Unit
+from pipelines.sections import AnySectorError, Key, NotNegative, Positive, Unit
 
 
 class Site(Section):
@@ -108,10 +108,6 @@ class CalibratedSource(Section):
 Source = Annotated[
     TableSource | FormatSource | ColumnSource | CalibratedSource, Field(discriminator="reader")
 ]
-
-
-Key = Literal["site", "species", "inlet", "hour", "day", "month"]
-"""What data that share an error may have in common."""
 
 
 class Selection(Section):
