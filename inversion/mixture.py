@@ -50,13 +50,21 @@ class Mixture:
         """The problem at the most probable hyperparameters."""
         return self.mode.problem
 
+    def fluxes(self) -> tuple[Floats, Floats]:
+        """Return mean and sd of the fluxes, mol m-2 s-1, shape (sector, flux_time, cell)."""
+        variances = [s.flux_sd**2 for s in self.solutions]
+        mean, variance = self.moments([s.flux for s in self.solutions], variances)
+        return mean, np.sqrt(variance)
+
     def posterior(self) -> xr.Dataset:
         """Return the posterior dataset; prior sd is that of the mixture, too."""
         parts = [s.posterior() for s in self.solutions]
         out = parts[0].copy(deep=True)
-        for name, sd in (("flux", "flux_sd"), ("parameter_mean", "parameter_sd")):
-            mean, variance = self.moments([p[name].values for p in parts], [p[sd].values ** 2 for p in parts])
-            out[name].values[:], out[sd].values[:] = mean, np.sqrt(variance)
+        for name, values in zip(("flux", "flux_sd"), self.fluxes(), strict=True):
+            out[name].values[:] = values.reshape(out[name].shape)
+        variances = [p["parameter_sd"].values ** 2 for p in parts]
+        mean, variance = self.moments([p["parameter_mean"].values for p in parts], variances)
+        out["parameter_mean"].values[:], out["parameter_sd"].values[:] = mean, np.sqrt(variance)
         prior = np.sqrt(self.average([p["prior_flux_sd"].values ** 2 for p in parts]))
         kept = np.divide(out["flux_sd"].values, prior, out=np.ones_like(prior), where=prior > 0)
         out["prior_flux_sd"].values[:], out["uncertainty_reduction"].values[:] = prior, 1 - kept
@@ -98,8 +106,12 @@ class Mixture:
 
     def moments(self, means: Sequence[Floats], variances: Sequence[Floats]) -> tuple[Floats, Floats]:
         """Return mean and variance of the mixture of normal distributions."""
-        mean = self.average(means)
-        return mean, self.average([v + (m - mean) ** 2 for m, v in zip(means, variances, strict=True)])
+        apart = [
+            m - means[0] for m in means
+        ]  # exactly 0 where all solutions agree, as where nothing is solved
+        shift = self.average(apart)
+        spread = [v + (a - shift) ** 2 for a, v in zip(apart, variances, strict=True)]
+        return means[0] + shift, self.average(spread)
 
 
 Posterior: TypeAlias = Solution | Mixture

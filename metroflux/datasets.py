@@ -197,9 +197,10 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "uncertainty_reduction": _V(_STATE, "1"),
         "averaging_kernel_diagonal": _V(_STATE, "1"),
         "parameter": _V(("parameter",), kind="U"),
-        "parameter_mean": _V(("parameter",), _MOLE),
-        "parameter_sd": _V(("parameter",), _MOLE),
-        "prior_parameter_sd": _V(("parameter",), _MOLE),
+        "parameter_unit": _V(("parameter",), kind="U"),
+        "parameter_mean": _V(("parameter",)),
+        "parameter_sd": _V(("parameter",)),
+        "prior_parameter_sd": _V(("parameter",)),
     } | _HYPERPARAMETERS,
     "diagnostics": {
         "datum_id": _V(("obs",), kind="U"),

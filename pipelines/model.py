@@ -6,6 +6,7 @@ from scipy.sparse import csr_matrix
 
 from inversion.diagnostics import diagnose
 from inversion.mixture import Mixture, Posterior
+from inversion.parameters import offsets, scale
 from inversion.problem import assemble
 from inversion.settings import Parameter, PriorError
 from inversion.simulate import simulate
@@ -18,7 +19,7 @@ from metroflux.parallel import Mapper
 from metroflux.uncertainty import ErrorModel
 from metroflux.units import mole_fraction_factor
 from observations import background as air
-from observations.components import Group, group
+from observations.components import Group
 from observations.table import read_table
 from pipelines import sections, sources
 from pipelines.config import Config
@@ -189,12 +190,16 @@ def durations(config: Config) -> dict[str, float]:
 
 
 def parameters(config: Config, data: xr.Dataset) -> list[Parameter]:
-    """Return the background offsets to be solved: a column for each group of data."""
-    return [
-        Parameter(column.name, "background", column.column, p.sd * mole_fraction_factor(p.unit))
-        for p in config.background.parameters
-        for column in group(data, Group(p.name, "background", p.by), 1.0)
-    ]
+    """Return what is solved beside the fluxes: offsets by group of data, scales of sites."""
+    found = []
+    for p in config.background.parameters:
+        found += offsets(data, Group(p.name, "background", p.by), p.sd * mole_fraction_factor(p.unit))
+    for q in config.inversion.parameters:
+        if isinstance(q, sections.Scale):
+            found.append(scale(data, q.name, q.cause, q.sites, q.relative_sd))
+        else:
+            found += offsets(data, Group(q.name, q.cause, q.by), q.sd * mole_fraction_factor(q.unit))
+    return found
 
 
 def invert(job: Job) -> Outputs:

@@ -9,6 +9,8 @@ from pipelines.fields import InputFile, Instant, Name, OutputFolder, Section, Te
 Unit = Literal["mol mol-1", "ppm", "ppb"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Key = Literal["site", "species", "inlet", "day", "week", "month"]
+"""What data that share an error may have in common."""
 
 
 class Run(Section):
@@ -181,6 +183,32 @@ class Estimated(Section):
     )
 
 
+class Offset(Section):
+    """An offset of data, solved with the fluxes: the bias of a site, for example."""
+
+    kind: Literal["offset"] = Field(description="'offset' or 'scale'")
+    name: Name = Field(description="start of its id; the group follows")
+    cause: Text = Field(description="line of the uncertainty budget, for example 'site bias'")
+    sd: Positive = Field(description="prior standard uncertainty, in `unit`")
+    unit: Unit = Field(description="unit of the sd")
+    by: tuple[Key, ...] = Field(
+        default=("site",), description="one value for each of these; empty: one for all data"
+    )
+
+
+class Scale(Section):
+    """A relative error common to all data of some sites, solved with the fluxes: a lidar's cross-section."""
+
+    kind: Literal["scale"] = Field(description="'offset' or 'scale'")
+    name: Name = Field(description="its id")
+    cause: Text = Field(description="line of the uncertainty budget, for example 'lidar'")
+    sites: tuple[Text, ...] = Field(min_length=1, description="sites whose data it is common to")
+    relative_sd: Positive = Field(description="prior standard uncertainty, 1")
+
+
+SolvedParameter = Annotated[Offset | Scale, Field(discriminator="kind")]
+
+
 class Inversion(Section):
     """How the fluxes are solved for."""
 
@@ -191,6 +219,9 @@ class Inversion(Section):
     points: Literal[1, 3, 5, 7] = Field(
         default=3,
         description="points along each estimated value at which its uncertainty is integrated; 1: not at all",
+    )
+    parameters: tuple[SolvedParameter, ...] = Field(
+        default=(), description="offsets and scales solved with the fluxes, beside those of the background"
     )
     student_t: Annotated[float, Field(gt=2)] | None = Field(
         default=None,

@@ -238,14 +238,20 @@ def _fit(diagnostics: xr.Dataset, posterior: xr.Dataset) -> dict[str, Any]:
         "mean": _signed(float(scaled.mean())),
         "outside": f"{100 * float(np.mean(np.abs(scaled) > COVERAGE)):.1f}",
         "parameters": [
-            {
-                "name": str(p.parameter.values),
-                "mean": f"{1e6 * float(p.parameter_mean):+.3f}",
-                "prior": f"{1e6 * float(p.prior_parameter_sd):.3f}",
-                "sd": f"{1e6 * float(p.parameter_sd):.3f}",
-            }
-            for p in (posterior.isel(parameter=i) for i in range(posterior.sizes["parameter"]))
+            _parameter(p) for p in (posterior.isel(parameter=i) for i in range(posterior.sizes["parameter"]))
         ],
+    }
+
+
+def _parameter(one: xr.Dataset) -> dict[str, str]:
+    """Return a solved parameter as shown: offsets in µmol/mol, scales in percent."""
+    factor, unit = (1e6, "µmol/mol") if str(one.parameter_unit.values) == "mol mol-1" else (1e2, "%")
+    return {
+        "name": str(one.parameter.values),
+        "unit": unit,
+        "mean": f"{factor * float(one.parameter_mean):+.3f}",
+        "prior": f"{factor * float(one.prior_parameter_sd):.3f}",
+        "sd": f"{factor * float(one.parameter_sd):.3f}",
     }
 
 

@@ -77,6 +77,9 @@ def test_posterior_of_a_cell_is_the_total_of_that_cell(problem):
     np.testing.assert_allclose(posterior.flux_sd.values.reshape(shape), sd, rtol=1e-6, atol=1e-13)
     mean = np.moveaxis(totals.posterior[:, :-1], 0, 2)
     np.testing.assert_allclose(posterior.flux.values.reshape(shape), mean, rtol=1e-9)
+    fixed = posterior.prior_flux_sd.values == 0
+    assert fixed.any()
+    assert not posterior.flux_sd.values[fixed].any()
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3, 4, 7])
