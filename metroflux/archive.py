@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 
 from metroflux import schema
 from metroflux.errors import ArchiveError, SchemaError
+from metroflux.time import time_encoding
 
 Kind = Literal["icechunk", "directory"]
 
@@ -112,12 +113,6 @@ def _time_faults(entry: Entry, ds: xr.Dataset) -> Iterator[str]:
     want = [np.datetime64(t, "ns") for t in (entry.start, entry.end)]
     if bounds[0, 0] != want[0] or bounds[-1, 1] != want[1]:
         yield f"flux times run from {bounds[0, 0]} to {bounds[-1, 1]}, expected {want[0]} to {want[1]}"
-
-
-def time_encoding(ds: xr.Dataset) -> dict[str, dict[str, str]]:
-    """Return how times are written: exact, and the same for a coordinate and its bounds, as CF asks."""
-    exact = {"units": "nanoseconds since 1970-01-01", "dtype": "int64", "calendar": "proleptic_gregorian"}
-    return {str(name): exact for name, v in ds.variables.items() if v.dtype.kind == "M"}
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import xarray as xr
 
 from metroflux.errors import DataError
 
@@ -70,3 +71,9 @@ def month_edges(starts: Times) -> Times:
 def seconds(edges: Times) -> npt.NDArray[np.float64]:
     """Return the length of each interval, s."""
     return np.diff(edges).astype("timedelta64[ns]").astype(np.float64) * 1e-9
+
+
+def time_encoding(ds: xr.Dataset) -> dict[str, dict[str, str]]:
+    """Return how times are written: exact, and the same for a coordinate and its bounds, as CF asks."""
+    exact = {"units": "nanoseconds since 1970-01-01", "dtype": "int64", "calendar": "proleptic_gregorian"}
+    return {str(name): exact for name, v in ds.variables.items() if v.dtype.kind == "M"}

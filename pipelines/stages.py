@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from inversion.solution import Solution
-from pipelines import inputs, model, results
+from pipelines import backgrounds, inputs, model, results
 from pipelines.config import Config
 from pipelines.engine import Stage
 from pipelines.met import MET_CUBE
@@ -70,7 +70,13 @@ PARTICLES = (
 )
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
+_FROM_RECORD = Stage(
+    "background", backgrounds.record_background, ("background",), ("selected",), ("background", "run")
+)
 BACKGROUNDS = {
+    "upwind": _FROM_RECORD,
+    "quantile": _FROM_RECORD,
+    "curve": _FROM_RECORD,
     "constant": Stage(
         "background", model.constant_background, ("background",), ("selected",), ("background",)
     ),

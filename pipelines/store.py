@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from metroflux.archive import time_encoding
 from metroflux.errors import ArchiveError
 from metroflux.provenance import sha256_file
+from metroflux.time import time_encoding
 
 KEY_DIGITS = 12
 

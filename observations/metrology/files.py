@@ -5,8 +5,8 @@ from pathlib import Path
 import xarray as xr
 
 from metroflux import schema
-from metroflux.archive import time_encoding
 from metroflux.errors import DataError
+from metroflux.time import time_encoding
 
 
 def write_observations(ds: xr.Dataset, path: Path) -> None:

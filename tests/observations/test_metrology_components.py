@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from metroflux.archive import time_encoding
 from metroflux.errors import ConfigError, DataError
+from metroflux.time import time_encoding
 from metroflux.uncertainty import ErrorModel, Random, Shared, attach, components
 from observations.components import Group, along_range, exponential
 from observations.metrology.err_corr import from_err_corr, to_err_corr
