@@ -11,9 +11,10 @@ from metroflux.units import mole_fraction_factor
 from observations import background_site as site
 from observations.clock import to_utc
 from observations.raw import numbers, read_raw, refuse_implausible
-from pipelines import sources
+from pipelines import air
 from pipelines.engine import Job
-from pipelines.inputs import Outputs, config_of, on_scale, read_source
+from pipelines.inputs import Outputs, config_of, read_source
+from pipelines.scales import on_scale
 
 LONGEST_H = 1.0
 """A wind further away in time than this is none, h."""
@@ -23,26 +24,26 @@ def record_background(job: Job) -> Outputs:
     """Give each datum the background that a site's own record says."""
     config = config_of(job)
     chosen = config.background
-    assert isinstance(chosen, sources.RecordBackground)  # noqa: S101 - the plan pairs stage and section
+    assert isinstance(chosen, air.RecordBackground)  # noqa: S101 - the plan pairs stage and section
     record = read_source(chosen.record, config.run.species)
     if config.observations.scale is not None:
         record = on_scale(record, config.observations.scale)
     return {"background": from_record(job.dataset("selected"), record, chosen)}
 
 
-def from_record(selected: xr.Dataset, record: xr.Dataset, chosen: sources.RecordBackground) -> xr.Dataset:
+def from_record(selected: xr.Dataset, record: xr.Dataset, chosen: air.RecordBackground) -> xr.Dataset:
     """Return the background that a section describes."""
     given = chosen.error
     sd = given.sd * mole_fraction_factor(given.unit)
     error = site.MethodError(sd, given.duration_h, given.step_h, given.traceable_to)
     match chosen:
-        case sources.UpwindBackground():
+        case air.UpwindBackground():
             direction = wind_at(chosen.wind, selected.time.values)
             sectors = [site.Sector(s.site, s.begin, s.end) for s in chosen.sectors]
             return site.upwind_tower(selected, record, direction, sectors, error, chosen.most_hours)
-        case sources.QuantileBackground():
+        case air.QuantileBackground():
             return site.rolling_quantile(selected, record, chosen.quantile, chosen.window_h, error)
-        case sources.CurveBackground():
+        case air.CurveBackground():
             return site.smooth_curve(selected, record, site.Curve(chosen.degree, chosen.harmonics), error)
 
 

@@ -14,7 +14,7 @@ from observations.metrology.certificates import COLUMNS
 from observations.metrology.err_corr import from_err_corr, to_err_corr
 from observations.metrology.files import read_observations
 from pipelines.calibration import calibrate_command, read_calibration
-from pipelines.inputs import on_scale
+from pipelines.scales import on_scale
 from pipelines.sources import Scale
 from pipelines.tracing import trace_command
 

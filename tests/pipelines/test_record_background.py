@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 from metroflux.errors import DataError
 from metroflux.uncertainty import components
 from observations.table import Site, TableMapping, read_table
+from pipelines.air import Background
 from pipelines.backgrounds import from_record, wind_at
-from pipelines.sources import Background
 
 ERROR = {"sd": 0.5, "unit": "ppm", "duration_h": 12}
 
