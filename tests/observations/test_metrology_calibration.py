@@ -326,7 +326,7 @@ def test_a_log_cut_in_its_last_line_is_read(tmp_path):
         ("400.0 400.0", "four 400.0", "'CO2': could not convert"),
         ("400.0 400.0", "nan 400.0", "expected a finite number"),
         ("00:00:02", "00:00:00", "time runs backward after line 3"),
-        ("2024-06-01 00:00:02", "2024-13-01 00:00:02", "a time cannot be read"),
+        ("2024-06-01 00:00:02", "2024-13-01 00:00:02", "1 times cannot be read, first row 2"),
         (" 963 3 ", " 963 2 ", "of co2 and 0 of water"),
         ("00:00:01 0 963 3 1.0", "00:00:01 0 963 3", "line 3 has 8 fields; expected 9"),
     ],
