@@ -185,7 +185,9 @@ def calibrate(
 
 @cli.command()
 def trace(
-    dataset: Annotated[Path, typer.Argument(metavar="DATASET", help="observations that metroflux wrote")],
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="observations that metroflux wrote, or a run")
+    ],
     datum_id: Annotated[str | None, typer.Argument(metavar="[DATUM_ID]", help="one datum")] = None,
     mean: Annotated[
         str | None, typer.Option(metavar="SITE", help="the mean of the good data of a site, or of 'all'")

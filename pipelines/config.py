@@ -11,11 +11,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from metroflux.errors import ConfigError, DataError
 from metroflux.provenance import sha256_json
 from pipelines import sections as s
+from pipelines.air import Background
 from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
 from pipelines.plants import Plants
 from pipelines.source import Fault, read_source
-from pipelines.sources import Background, Observations, Prior
+from pipelines.sources import Observations, Prior
 from pipelines.weather import Met
 
 

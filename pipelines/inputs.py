@@ -14,13 +14,10 @@ from metroflux.errors import ConfigError
 from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.uncertainty import Random, Shared, attach, components
-from metroflux.units import mole_fraction_factor
 from observations.columns import ColumnMapping, read_columns
 from observations.formats.series import Supplement
 from observations.lidar import compare_mixing_height
-from observations.metrology.conversion import convert_scale
 from observations.metrology.files import read_observations
-from observations.metrology.scales import Edge, Scales
 from observations.metrology.trace import nodes_of, record
 from observations.recognise import read
 from observations.table import Site, TableMapping, read_table
@@ -29,6 +26,7 @@ from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.fields import to_numpy
 from pipelines.met import MetFromFiles, levels_of, reader_of, target_of
+from pipelines.scales import on_scale
 from priors.build import Inventory
 from priors.cf import CFMapping, read_cf
 from priors.errors import with_sd
@@ -102,15 +100,6 @@ def read_data(job: Job) -> Outputs:
         raise ConfigError("observations.sources: columns together with others are not yet supported")
     merged = parts[0] if len(parts) == 1 else _join(parts)
     return {"data": merged, "sites": _sites(merged)}
-
-
-def on_scale(part: xr.Dataset, chosen: sources.Scale) -> xr.Dataset:
-    """Return observations on the configured scale, the errors of the conversions added."""
-    edges = [Edge(**edge.model_dump()) for edge in chosen.edges]
-    unstated = None
-    if chosen.unstated_sd is not None:
-        unstated = chosen.unstated_sd * mole_fraction_factor(chosen.unit)
-    return convert_scale(part, chosen.target, Scales().with_edges(edges), unstated)
 
 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:

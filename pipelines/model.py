@@ -178,7 +178,9 @@ def series_background(job: Job) -> Outputs:
 
 def edge_background(job: Job) -> Outputs:
     """Give each datum the mole fraction of the air where its particles came in."""
-    error = _error(config_of(job).background.error)
+    chosen = config_of(job).background
+    assert isinstance(chosen, sources.EdgeBackground)  # noqa: S101 - the plan pairs stage and section
+    error = _error(chosen.error)
     field = job.dataset("background_field")
     return {
         "background": air.from_edge_field(job.dataset("selected"), job.dataset("footprints"), field, error)

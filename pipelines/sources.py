@@ -253,9 +253,6 @@ class EdgeBackground(Section):
     )
 
 
-Background = Annotated[ConstantBackground | SeriesBackground | EdgeBackground, Field(discriminator="kind")]
-
-
 class InventoryName(Section):
     """What the publisher says of an inventory."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from inversion import mixture_storage
 from inversion.mixture import Mixture
 from inversion.solution import Solution
-from pipelines import ensemble, inputs, model, results
+from pipelines import backgrounds, ensemble, inputs, model, results
 from pipelines.choosing import choose
 from pipelines.config import Config
 from pipelines.engine import Stage
@@ -91,7 +91,13 @@ PLANTS = (
 )  # fmt: skip
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
+_FROM_RECORD = Stage(
+    "background", backgrounds.record_background, ("background",), ("selected",), ("background", "run")
+)
 BACKGROUNDS = {
+    "upwind": _FROM_RECORD,
+    "quantile": _FROM_RECORD,
+    "curve": _FROM_RECORD,
     "constant": Stage(
         "background", model.constant_background, ("background",), ("selected",), ("background",)
     ),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from metroflux.errors import ConfigError
+from metroflux.errors import ConfigError, DataError
 from observations.dataset import GOOD
 from observations.metrology.files import read_observations
 from observations.metrology.trace import render, trace_datum, trace_mean
@@ -25,7 +25,7 @@ def trace_command(
         raise ConfigError("trace: expected a DATUM_ID, or --mean with a site (or 'all')")
     if plot is not None and plot.suffix not in (".svg", ".png"):
         raise ConfigError(f"--plot '{plot}'; expected a file that ends in .svg or .png")
-    ds = read_observations(dataset)
+    ds = read_observations(_selected(dataset) if dataset.is_dir() else dataset)
     if datum_id is not None:
         tree = trace_datum(ds, datum_id)
     else:
@@ -37,3 +37,13 @@ def trace_command(
 
         draw_trace(tree, plot)
         out.print(str(plot), markup=False, highlight=False, soft_wrap=True)
+
+
+def _selected(run: Path) -> Path:
+    """Return the observations that a run used."""
+    found = sorted(run.glob(".work/selection-*/selected.nc"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise DataError(
+            f"{run}: no observations of a run in it; expected the folder of a run, or a netCDF file"
+        )
+    return found[-1]

@@ -1,5 +1,6 @@
 """Instruments of the synthetic city: towers, a Doppler and DIAL lidar; its districts and inflowing air."""
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +91,7 @@ def observations(sites: list[Site], hours: time.Times) -> xr.Dataset:
             "latitude": ("obs", np.array([row[0].latitude for row in rows]), {"units": "degrees_north"}),
             "longitude": ("obs", np.array([row[0].longitude for row in rows]), {"units": "degrees_east"}),
         },
-        attrs={"scale": "WMO CO2 X2019"},
+        attrs={"scale": "WMO CO2 X2019", "traceability": json.dumps(_chain(sites))},
     )  # fmt: skip
     random = [
         uncertainty.Random("repeatability", np.where(lidar, 1.5e-6, 0.05e-6)),
@@ -113,6 +114,23 @@ def observations(sites: list[Site], hours: time.Times) -> xr.Dataset:
     if lidar.any():
         shared.append(uncertainty.Shared("cross-section", "lidar", np.where(lidar, 1.0e-6, 0.0), "line-list"))
     return schema.check(uncertainty.attach(ds, random, shared), "observations", "synthetic network")
+
+
+def _chain(sites: list[Site]) -> list[dict[str, object]]:
+    """Return what the towers rest on: analyser, tank, certificate, scale, as nodes of a graph."""
+    rows = [
+        row
+        for tower in (s.name for s in sites if s.kind == "tower")
+        for row in (
+            (f"{tower}:co2", "analyser", f"analyser of {tower}", f"tank-{tower}"),
+            (f"tank-{tower}", "working standard", f"tank-{tower}", "certificate-0001"),
+        )
+    ]
+    rows += [
+        ("certificate-0001", "certificate", "certificate-0001 of the parent tanks", "WMO CO2 X2019"),
+        ("WMO CO2 X2019", "scale", "WMO CO2 X2019", ""),
+    ]
+    return [{"name": n, "kind": k, "label": t, "parents": [p] if p else []} for n, k, t, p in rows]
 
 
 def profiles(sites: list[Site], met: xr.Dataset, hours: time.Times, rng: np.random.Generator) -> xr.Dataset:

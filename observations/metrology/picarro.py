@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from metroflux.errors import DataError
 from metroflux.time import Times
+from observations.clock import to_utc
 from observations.raw import read_lines
 
 Floats = npt.NDArray[np.float64]
@@ -130,11 +131,8 @@ def _columns(path: Path, gas: str) -> tuple[Times, dict[str, Floats]]:
     at = {name: index for index, name in enumerate(header)}
     optional = [name for name in (f"{gas.upper()}_dry",) if name in at]
     found = {name: _numbers(path, name, [row[at[name]] for row in rows]) for name in [*needed[2:], *optional]}
-    stamps = [f"{row[at['DATE']]}T{row[at['TIME']]}" for row in rows]
-    try:
-        time = np.array(stamps, dtype="datetime64[ns]")
-    except ValueError as fault:
-        raise DataError(f"{path}: a time cannot be read ({fault}); expected DATE and TIME in UTC") from None
+    stamps = np.array([f"{row[at['DATE']]}T{row[at['TIME']]}" for row in rows])
+    time = to_utc(stamps, "UTC", None, f"{path}: DATE and TIME")
     back = np.flatnonzero(np.diff(time) < np.timedelta64(0, "ns"))
     if back.size:
         raise DataError(f"{path}: time runs backward after line {int(back[0]) + 2}")

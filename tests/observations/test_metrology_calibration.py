@@ -8,6 +8,7 @@ import uncertainties as un
 
 from metroflux.errors import ConfigError, DataError
 from metroflux.uncertainty import ErrorModel, components
+from metroflux.worlds import CitySettings, build
 from observations.metrology.calibration import Place, Settings, calibrate
 from observations.metrology.certificates import Standard, covariance
 from observations.metrology.picarro import Wet, read_log
@@ -326,7 +327,7 @@ def test_a_log_cut_in_its_last_line_is_read(tmp_path):
         ("400.0 400.0", "four 400.0", "'CO2': could not convert"),
         ("400.0 400.0", "nan 400.0", "expected a finite number"),
         ("00:00:02", "00:00:00", "time runs backward after line 3"),
-        ("2024-06-01 00:00:02", "2024-13-01 00:00:02", "a time cannot be read"),
+        ("2024-06-01 00:00:02", "2024-13-01 00:00:02", "1 times cannot be read, first row 2"),
         (" 963 3 ", " 963 2 ", "of co2 and 0 of water"),
         ("00:00:01 0 963 3 1.0", "00:00:01 0 963 3", "line 3 has 8 fields; expected 9"),
     ],
@@ -336,3 +337,18 @@ def test_a_wrong_log_is_refused(tmp_path, old, new, message):
     path.write_text((LOG + "".join(ROW.format(i, (1, 3)[i % 2]) for i in range(6))).replace(old, new))
     with pytest.raises(DataError, match=message):
         read_log(path, "co2")
+
+
+def test_a_datum_of_the_demo_is_traced_to_its_scale():
+    """The world keeps its chain as plain text, because it may not import observations."""
+    ds = build(CitySettings(cells=10, days=1, towers=2)).observations
+    text = render(
+        trace_datum(ds.assign(mole_fraction=ds.mole_fraction.fillna(4e-4)), str(ds.datum_id.values[0]))
+    )
+    for line in (
+        "analyser of CEN",
+        "tank-CEN  u = 0.15 umol mol-1",
+        "of the parent tanks  u = 0.3",
+        "scale: WMO",
+    ):
+        assert line in text

@@ -14,7 +14,7 @@ from observations.metrology.certificates import COLUMNS
 from observations.metrology.err_corr import from_err_corr, to_err_corr
 from observations.metrology.files import read_observations
 from pipelines.calibration import calibrate_command, read_calibration
-from pipelines.inputs import on_scale
+from pipelines.scales import on_scale
 from pipelines.sources import Scale
 from pipelines.tracing import trace_command
 
@@ -124,6 +124,12 @@ def test_trace_wants_a_datum_or_a_mean(config, tmp_path):
         printed(trace_command, path, "TWR:x", None, None)
     with pytest.raises(DataError, match="mean of 0 data"):
         printed(trace_command, path, None, "XXX", None)
+    with pytest.raises(DataError, match="no observations of a run in it"):
+        printed(trace_command, tmp_path, "x", None, None)
+    kept = tmp_path / "run" / ".work" / "selection-1" / "selected.nc"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(path.read_bytes())
+    assert "mean of 6 data" in printed(trace_command, tmp_path / "run", None, "all", None)
     (tmp_path / "bad.nc").write_text("text")
     with pytest.raises(DataError, match="cannot be read as netCDF"):
         printed(trace_command, tmp_path / "bad.nc", "x", None, None)
