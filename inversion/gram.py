@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _WIDEST = 512  # data per block of columns
 _LEAST_ITEMS = 8  # so that a few workers all have something to do
-_FEW = 96  # data smoothed together
+_FEW = 256  # data smoothed together
 _FIELD_BYTES = 192 * 2**20
 _CHUNK_BYTES = 40 * 2**20
 
@@ -86,9 +86,9 @@ def gram_bytes(rows: SlicedRows) -> int:
     n, n_time, cells = rows.shape
     width = len(gram_items(n)[0])
     few = min(width, _few(rows))
-    fields = 8 * cells * max(few * _longest(rows), _FEW)
+    fields = 8 * cells * few * (_longest(rows) + 1)
     busiest = 8 * cells * int(np.bincount(rows.time, minlength=n_time).max(initial=1))
-    return 2 * 8 * n * width + 8 * cells * width + 2 * fields + 2 * max(_CHUNK_BYTES, busiest)
+    return 2 * 8 * n * width + 8 * cells * width + fields + 2 * max(_CHUNK_BYTES, busiest)
 
 
 def gram_columns(inputs: GramInputs, data: range) -> Floats:
@@ -144,15 +144,18 @@ def _overlapping(
 ) -> None:
     """Add what the data from some.start on see up to the end of the last window of `some`."""
     begin, end = inputs.begin[some.start : some.stop], inputs.end[some.start : some.stop]
-    every = range(some.start, inputs.begin.size)
-    for t in range(int(begin[0]), int(end.max()) + 1):
+    every, times = range(some.start, inputs.begin.size), range(int(begin[0]), int(end.max()) + 1)
+    # one memory for all: taking and returning it at every flux time costs more than the products
+    most = int(np.diff(inputs.edge[times.start : times.stop + 1]).max())
+    scratch = np.empty((most, inputs.rows.shape[2]))
+    for t in times:
         place, slices = inputs.seen(t, every)
         nearest = np.clip(t, begin, end)
         fading = covariance.time.between(np.array([t]), nearest)[0]
         used = np.flatnonzero(fading)
         if place.size and used.size:
             response = fields[first[used] + nearest[used] - begin[used]] * covariance.sd[t]
-            product = inputs.rows.dense(slices) @ response.T
+            product = inputs.rows.dense(slices, scratch) @ response.T
             out[np.ix_(place - some.start, used)] += product * fading[used]
 
 

@@ -48,12 +48,16 @@ class SlicedRows:
             (n, n_time, cells), row, time, start, np.searchsorted(row, np.arange(n + 1)), H.indices, H.data
         )
 
-    def dense(self, slices: Iterable[int]) -> Floats:
-        """Return the slices filled with zeros, shape (slice, cell)."""
+    def dense(self, slices: Iterable[int], out: Floats | None = None) -> Floats:
+        """Return the slices filled with zeros, shape (slice, cell); out: memory for them."""
         which = np.fromiter(slices, np.int64)
-        out = np.zeros((which.size, self.shape[2]))
-        _fill(which, np.arange(which.size), self.start, self.time, self.column, self.value, out)
-        return out
+        if out is None:
+            filled = np.zeros((which.size, self.shape[2]))
+        else:
+            filled = out[: which.size]
+            filled[:] = 0.0
+        _fill(which, np.arange(which.size), self.start, self.time, self.column, self.value, filled)
+        return filled
 
     def summed(self, slices: Ints, into: Ints, weight: Floats, scale: Floats, count: int) -> Floats:
         """Return sums of weighted slices times scale (flux_time, cell), shape (count, cell).
