@@ -75,6 +75,12 @@ def read_lines(path: Path) -> list[str]:
     return text.rstrip().split("\n") if text.strip() else []
 
 
+def header_names(path: Path, separator: str = ",") -> list[str]:
+    """Return the words of the first line of a table, none of an empty file."""
+    lines = read_lines(path)
+    return [name.strip() for name in lines[0].split(separator)] if lines else []
+
+
 def split_lines(path: Path, lines: Iterable[str], separator: str, first_line: int = 1) -> list[list[str]]:
     """Return the fields of each line, all lines of the same number of fields; quotes keep separators.
 

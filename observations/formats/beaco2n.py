@@ -25,7 +25,7 @@ _MISSING = ("-999",)
 
 def gases(path: Path) -> tuple[str, ...]:
     """Return the gases of a file."""
-    header = raw.read_lines(path)[0].split(",")
+    header = raw.header_names(path)
     return tuple(gas for gas in _GASES if f"{gas}_ppm" in header)
 
 

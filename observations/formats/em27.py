@@ -23,8 +23,7 @@ _UNIX_EPOCH = 2440587.5
 
 def gases(path: Path) -> tuple[str, ...]:
     """Return the gases of a file."""
-    lines = raw.read_lines(path)
-    names = [name.strip() for name in lines[0].split(",")] if lines else []
+    names = raw.header_names(path)
     return tuple(gas for gas in _GASES if f"X{gas.upper()}" in names)
 
 
@@ -40,8 +39,7 @@ def read_em27(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
         If the file does not keep the format.
     """
     species = choose_gas(path, gases(path), given)
-    header = [name.strip() for name in raw.read_lines(path)[0].split(",")]
-    clock = "UTC" if "UTC" in header else "JulianDate"
+    clock = "UTC" if "UTC" in raw.header_names(path) else "JulianDate"
     table = raw.read_raw(path, [clock, "latdeg", "londeg", f"X{species.upper()}"])
     stamps = _stamps(table, clock)
     order = np.argsort(stamps, kind="stable")

@@ -77,7 +77,8 @@ def read_gcwerks(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
 def _table(path: Path) -> RawTable:
     lines = raw.read_lines(path)
     heads = [line.split() for line in lines[1:3]]
-    if len(heads) < 2 or heads[1][:4] != ["date", "time", "type", "port"] or len(heads[0]) != len(heads[1]):
+    plain = len(heads) == 2 and heads[0][:4] == ["-"] * 4 and heads[1][:4] == ["date", "time", "type", "port"]
+    if not plain or len(heads[0]) != len(heads[1]):
         raise DataError(f"{path}: no header lines 'date time type port'; expected a GCWerks file")
     names = [part if gas == "-" else f"{gas} {part}" for gas, part in zip(*heads, strict=True)]
     fields = {name.rpartition(" ")[2] for name in names[4:]}

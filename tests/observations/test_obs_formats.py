@@ -250,3 +250,32 @@ def test_other_files_are_refused_with_what_was_looked_for(data_root, name, what)
 def test_a_gas_without_a_mole_fraction_unit_is_refused(sample):
     with pytest.raises(DataError, match=r"shangdianzi-medusa.18.C: unit '.*' is not a mole fraction"):
         sample(MEDUSA, species="ethyne", sites={"shangdianzi": PLACES["shangdianzi"]})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "obspack/ch4_esp_surface-flask_2_representative.nc",
+        "agage/agage_cgo_hcfc-133a_20240703-test.nc",
+        "column/gosat-fts_gosat_20170318_ch4-column.nc",
+    ],
+)
+def test_a_netcdf_that_is_cut_short_is_a_data_error(data_root, tmp_path, name):
+    whole = (data_root / "observations" / name).read_bytes()
+    cut = tmp_path / "cut.nc"
+    for share in (0.1, 0.5, 0.9):
+        cut.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(DataError, match="cannot be read as netCDF"):
+            read(cut)
+
+
+def test_a_text_file_named_as_netcdf_and_a_binary_file_are_told_by_content(data_root, tmp_path):
+    text = data_root / "observations/obspack/ch4_scsn06_surface-flask_1_ccgg_event.txt"
+    path = tmp_path / "x.nc"
+    path.write_bytes(text.read_bytes())
+    assert read(path).identical(read(text))
+    path.write_bytes(b"\x00\x01\x02" * 50)
+    with pytest.raises(DataError, match="binary, but not netCDF"):
+        read(path)
+    with pytest.raises(DataError, match=r"no variable value, .*; expected an ObsPack file"):
+        read(data_root / "observations/column/gosat-fts_gosat_20170318_ch4-column.nc", "obspack")
