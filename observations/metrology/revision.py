@@ -10,7 +10,7 @@ from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.uncertainty import Shared, attach, components
 from observations.metrology.certificates import Standard
-from observations.metrology.trace import Node, record
+from observations.metrology.trace import Node, nodes_of, record
 
 Floats = npt.NDArray[np.float64]
 
@@ -111,14 +111,8 @@ def revise(ds: xr.Dataset, standards: Sequence[Standard]) -> xr.Dataset:
         mole_fraction=ds.mole_fraction.copy(data=ds.mole_fraction.values + jacobian @ moved)
     )
     site = str(ds.site.values[0])
-    analyser = next(n.label for n in _nodes(ds) if n.kind == "analyser").split(" at ")[0]
+    analyser = next(n.label for n in nodes_of(ds).values() if n.kind == "analyser").split(" at ")[0]
     revised = attach(bare, random, kept + certificate_parts(chosen, jacobian))
     return schema.check(
         with_certificates(revised, chosen, jacobian, (site, analyser)), "observations", "revision"
     )
-
-
-def _nodes(ds: xr.Dataset) -> list[Node]:
-    from observations.metrology.trace import nodes_of
-
-    return list(nodes_of(ds).values())
