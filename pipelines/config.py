@@ -13,6 +13,7 @@ from metroflux.provenance import sha256_json
 from pipelines import sections as s
 from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
+from pipelines.plants import Plants
 from pipelines.source import Fault, read_source
 from pipelines.sources import Background, Observations, Prior
 from pipelines.weather import Met
@@ -30,6 +31,9 @@ class Config(Section):
     met: Met | None = Field(default=None, description="meteorology for our own transport")
     transport: s.Transport = Field(description="how emissions reach the towers")
     prior: Prior = Field(description="inventory and its uncertainty")
+    plants: Plants | None = Field(
+        default=None, description="plants that emit above the ground, beside the prior's fluxes"
+    )
     background: Background = Field(description="air that enters the domain")
     inversion: s.Inversion = Field(default=s.Inversion(), description="how the fluxes are solved for")
     regions: s.Regions | None = Field(default=None, description="areas to make totals for")
@@ -61,6 +65,8 @@ class Config(Section):
             if want is not None and want != is_given:
                 yield name, f"{'is missing' if want else 'is superfluous'} with inputs from {self.origin}"
         yield from self._estimation_faults()
+        if self.origin != "files" and self.plants is not None:
+            yield "plants", f"is superfluous with inputs from {self.origin}: only our own footprints of files"
         if self.origin == "responses" and self.background.kind == "edge_field":
             yield "background.kind", "'edge_field' needs particles; expected 'constant' or 'series'"
         if self.origin == "responses" and self.observations.selection.by_air:

@@ -26,7 +26,9 @@ from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.estimation import solved
 from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
+from pipelines.plants import sources_of, with_plants
 from pipelines.progress import followed
+from transport.elevated import source_footprints
 from transport.ensemble import with_transport_error
 from transport.footprint_store import FootprintStore
 from transport.footprints import FootprintSettings, collect, footprint_batches
@@ -76,17 +78,35 @@ def _receptors(job: Job, chosen: sections.Particles, seed: int) -> xr.Dataset:
     return make_receptors(job.dataset("selected"), job.dataset("met"), settings)
 
 
-def footprints_of(
-    job: Job, met: xr.Dataset, receptors: xr.Dataset, chosen: sections.Particles, store: FootprintStore | None
-) -> xr.Dataset:
-    """Return the footprints of receptors on the flux grid; a killed run resumes by the store or by itself."""
-    grid = Grid.from_dataset(job.dataset("grid"))
-    settings = FootprintSettings(
+def _settings(chosen: sections.Particles) -> FootprintSettings:
+    return FootprintSettings(
         estimator=chosen.estimator,
         batch=chosen.batch,
         turbulence=chosen.turbulence,
         mesoscale=chosen.mesoscale,
     )
+
+
+def read_plants(job: Job) -> Outputs:
+    """Read the plants that emit above the ground."""
+    config = config_of(job)
+    assert config.plants is not None  # noqa: S101 - the plan pairs stage and section
+    return {"plants": sources_of(config.plants, config.run.species, Grid.from_dataset(job.dataset("grid")))}
+
+
+def trace_plants(job: Job) -> Outputs:
+    """Follow the particles once more, for the time they spend around the plants' plumes."""
+    settings, grid = _settings(particles_of(config_of(job))), Grid.from_dataset(job.dataset("grid"))
+    met, receptors, plants = (job.dataset(name) for name in ("met", "receptors", "plants"))
+    return {"plant_footprints": source_footprints(met, receptors, plants, grid, settings, job.remembering)}
+
+
+def footprints_of(
+    job: Job, met: xr.Dataset, receptors: xr.Dataset, chosen: sections.Particles, store: FootprintStore | None
+) -> xr.Dataset:
+    """Return the footprints of receptors on the flux grid; a killed run resumes by the store or by itself."""
+    grid = Grid.from_dataset(job.dataset("grid"))
+    settings = _settings(chosen)
     mapper = job.remembering if store is None else job.mapper
     batches = footprint_batches(met, receptors, grid, settings, mapper, store)
     return collect(followed(batches, receptors.sizes["receptor"], job.told()), receptors, grid)
@@ -230,6 +250,10 @@ def invert(job: Job) -> Outputs:
     data, prior = job.dataset("observations"), job.dataset("prior")
     if "transport_ensemble" in job.inputs:
         data = with_transport_error(data, job.dataset("transport_ensemble"), "shared")
+    background, numbers = job.dataset("background"), parameters(config, data)
+    if "plants" in job.inputs:
+        background, more = with_plants(background, job.dataset("plant_footprints"), job.dataset("plants"))
+        numbers += more
     problem = assemble(
         data,
         job.dataset("background"),

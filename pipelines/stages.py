@@ -84,6 +84,11 @@ ENSEMBLE = Stage(
     "transport ensemble", ensemble.trace_ensemble, ("transport_ensemble",),
     ("receptors", "met", "grid", "prior"), ("transport",),
 )  # fmt: skip
+PLANTS = (
+    Stage("plants", model.read_plants, ("plants",), ("grid",), ("plants", "run")),
+    Stage("plant footprints", model.trace_plants, ("plant_footprints",),
+          ("receptors", "met", "grid", "plants"), ("transport",)),
+)  # fmt: skip
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
 BACKGROUNDS = {
@@ -155,6 +160,10 @@ def plan(config: Config) -> tuple[Stage, ...]:
     if isinstance(config.transport, Particles) and config.transport.ensemble is not None:
         particles = (*PARTICLES, ENSEMBLE)
         solve = (replace(SOLVE[0], inputs=(*SOLVE[0].inputs, *ENSEMBLE.outputs)), *SOLVE[1:])
+    if config.plants is not None:
+        particles = (*particles, *PLANTS)
+        known = tuple(name for stage in PLANTS for name in stage.outputs)
+        solve = (replace(solve[0], inputs=(*solve[0].inputs, *known)), *solve[1:])
     stages = {
         "a world": (*WORLD, *particles, background, *SIMULATE, *solve,
                     *_results(footprints=True, truth=True, grid=True)),

@@ -78,6 +78,12 @@ def point_response(footprints: xr.Dataset) -> xr.DataArray:
     return per_area.assign_attrs(units="s mol-1", long_name="mole fraction per emission rate")
 
 
+def plant_parts(footprints: xr.Dataset, sources: xr.Dataset) -> xr.DataArray:
+    """Return what each source adds to each receptor (mol mol-1), shape (receptor, source)."""
+    parts = point_response(footprints) * sources.emission
+    return parts.transpose("receptor", "source").assign_attrs(units="mol mol-1")
+
+
 def cells_of(sources: xr.Dataset, grid: Grid) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return row and column of each source; cells hold their west and south edge."""
     row = np.floor((sources.y.values - grid.south) / grid.dy)
