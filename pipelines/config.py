@@ -14,9 +14,9 @@ from pipelines import sections as s
 from pipelines.air import Background
 from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
-from pipelines.plants import Plants
 from pipelines.source import Fault, read_source
 from pipelines.sources import Observations, Prior
+from pipelines.stacks import Plants
 from pipelines.weather import Met
 
 

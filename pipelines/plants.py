@@ -1,38 +1,17 @@
-"""Plants with tall stacks: their section of the configuration, and their part in a run."""
+"""Plants with tall stacks: what they add to the air of the towers, as numbers to solve for."""
 
 import numpy as np
 import xarray as xr
-from pydantic import Field
 
 from inversion.settings import Parameter
 from metroflux.errors import DataError
 from metroflux.grid import Grid
-from pipelines.fields import InputFile, Section, Text
+from pipelines.stacks import Plants
 from priors.point_sources import Layer, PointMapping, read_elevated_sources
 from transport.elevated import plant_parts
 
 CAUSE = "plants"
 """Line of the budget that the uncertainty of plants belongs to."""
-
-
-class Plants(Section):
-    """Plants that emit above the ground, each solved as one number beside the fluxes."""
-
-    file: InputFile = Field(description="CSV table, a row for each plant; none of them in the prior's fluxes")
-    units: Text = Field(description="unit of the emission, such as 't yr-1'")
-    height: Text = Field(
-        description="column with the effective height of release: stack and plume rise, m above ground"
-    )
-    layer_depth: float = Field(
-        default=50.0, gt=0, description="depth of the layer around that height that takes up the emission, m"
-    )
-    relative_sd: float = Field(ge=0, description="prior sd of each plant's emission as a share of it")
-    emission: Text = Field(default="emission", description="column with the emission")
-    name: Text = Field(default="name", description="column with the name")
-    sector: Text = Field(default="power", description="sector of all these plants")
-    latitude: Text = Field(default="lat", description="column with the latitude, degrees north")
-    longitude: Text = Field(default="lon", description="column with the longitude, degrees east")
-    carbon_mass: bool = Field(default=False, description="masses are of carbon, not of the species")
 
 
 def sources_of(chosen: Plants, species: str, grid: Grid) -> xr.Dataset:

@@ -225,11 +225,11 @@ def test_times_are_utc_unless_they_say_otherwise(config):
 def test_every_field_is_described_and_every_quantity_names_its_unit():
     from pydantic import BaseModel
 
-    from pipelines import air, config, quality, sections, sources
+    from pipelines import air, config, quality, sections, sources, stacks
 
     models = {
         m
-        for module in (air, config, quality, sections, sources)
+        for module in (air, config, quality, sections, sources, stacks)
         for m in vars(module).values()
         if isinstance(m, type) and issubclass(m, BaseModel)
     }
