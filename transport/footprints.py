@@ -29,8 +29,9 @@ class FootprintSettings:
 
     estimator : "growing" layer, or "half" the mixing height as STILT does (Lin et al. 2003)
     batch : receptors marched together; changes memory and speed, never a bit of the result
-    early_step, late_step : time step, about, over the Lagrangian time scale: of young particles, and at most
-    step_growth : time step over a particle's age up to which it grows from early to late
+    early_step, late_step : turbulent displacement of a time step over the length scale of the turbulence, of
+        young particles and at most; 0.1 of it is 0.05 (near the ground) to 0.3 Lagrangian time scales
+    step_growth : time step over a particle's age, up to which it grows from early to late
     turbulence : "similarity", or "hanna_1982" as FLEXPART and STILT have it, only to compare with them: it
         fails the Prairie Grass experiment (docs/transport.md)
     mesoscale : sd of each particle's slow wind fluctuation over the sd of the grid's wind around it (Maryon
@@ -59,7 +60,7 @@ class FootprintSettings:
         if not (0 < self.early_step <= self.late_step <= 1 and 0 <= self.step_growth <= 0.2):
             raise ConfigError(
                 f"footprints: steps {self.early_step} to {self.late_step}, growth {self.step_growth}; "
-                "expected 0 < early <= late <= 1 Lagrangian time scale, growth 0 to 0.2"
+                "expected 0 < early <= late <= 1 length scale, growth 0 to 0.2"
             )
 
     def rules(self) -> Rules:

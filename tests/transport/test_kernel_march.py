@@ -8,8 +8,9 @@ import pytest
 
 import transport.particles
 from metroflux.errors import DataError
+from transport.footprints import FootprintSettings
 from transport.kernels.field import level_bins, level_interval
-from transport.kernels.state import ALIVE, Rules, Target
+from transport.kernels.state import ALIVE, Target
 from transport.particles import MetTimes, fly, release
 
 
@@ -36,7 +37,7 @@ def uneven(met):
     return met
 
 
-def flown(met, receptors, half=0, cells=40):
+def flown(met, receptors, estimator="growing", cells=40):
     """Return particles and footprint after the receptors' flights."""
     flight, n = release(receptors), receptors.sizes["receptor"]
     cell = 400e3 / cells
@@ -47,17 +48,19 @@ def flown(met, receptors, half=0, cells=40):
         np.full(2, -200e3),
         np.full(2, cell),
     )
-    steps = fly(flight, MetTimes(met), target, Rules(0.1, 1.0, 0.1, half))
+    steps = fly(flight, MetTimes(met), target, FootprintSettings(estimator=estimator).rules())
     return steps, flight.particles, target
 
 
-@pytest.mark.parametrize("half", [0, 1])
-def test_kernel_and_plain_loop_differ_by_rounding_only(make_met, make_points, plain_march, monkeypatch, half):
+@pytest.mark.parametrize("estimator", ["growing", "half"])
+def test_kernel_and_plain_loop_differ_by_rounding_only(
+    make_met, make_points, plain_march, monkeypatch, estimator
+):
     met = uneven(make_met(2, wind=(8.0, -3.0), half_width=60e3))
     receptors = make_points((3.0, 40.0, 900.0), hours=1.5, end=1.75, particles=90, duration=900.0)
-    steps, ours, foot = flown(met, receptors, half)
+    steps, ours, foot = flown(met, receptors, estimator)
     monkeypatch.setattr(transport.particles, "march", plain_march)
-    plain_steps, plain, plain_foot = flown(met, receptors, half)
+    plain_steps, plain, plain_foot = flown(met, receptors, estimator)
     assert steps == plain_steps > 10_000
     np.testing.assert_array_equal(ours.status, plain.status)
     for name in ("x", "y", "z", "psi", "chi_x", "spread", "age"):
@@ -135,4 +138,4 @@ def test_a_target_without_room_is_refused(make_met, make_points):
             np.zeros((n, lags, 2, 2)), np.zeros(n), np.zeros(2, np.int64), np.zeros(2), np.ones(2)
         )
         with pytest.raises(DataError, match=message):
-            fly(flight, met, target, Rules(0.1, 1.0, 0.1, 0))
+            fly(flight, met, target, FootprintSettings().rules())

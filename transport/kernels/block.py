@@ -55,6 +55,7 @@ WHOLE_ROWS = KEYS + 6
 
 SHORTEST = 1.0  # s
 LONGEST = 60.0  # s; keeps a step within a few hundred metres of the ground below it
+_TWO_THIRDS = 2.0 / 3.0
 QUANTUM = 1.5 * 2.0**52 * 2.0**-42
 """Added and subtracted, it rounds an amount of footprint to a multiple of 2^-42 m2 s mol-1 (2e-13).
 
@@ -82,9 +83,10 @@ def time_step(
 def half_way(z: float, psi: float, stride: float, stride_slope: float) -> tuple[float, float]:
     """Return height and normalised velocity after half a step along `stride` = sigma_w dt (m) times psi.
 
-    Second order in the stride, which changes on the way; the ground reflects.
+    Third order for a stride that grows with height as near the ground, else second; the ground reflects.
     """
-    z += 0.5 * stride * psi * (1.0 + 0.25 * stride_slope * psi)
+    change = 0.25 * stride_slope * psi
+    z += 0.5 * stride * psi * (1.0 + change + _TWO_THIRDS * change * change)
     return abs(z), -psi if z < 0.0 else psi
 
 
@@ -110,9 +112,9 @@ def spread_gain(sigma: float, time: float, age: float, dt: float) -> float:
 def layer_depth(spread: float, floor: float, mixing_height: float, half_layer: int) -> float:
     """Return the depth (m) of the layer whose residence time makes the footprint.
 
-    Growing: clip(0.2 sigma_z, floor, 0.2 h). Half layer: 0.5 h (Lin et al. 2003).
+    Growing: clip(0.1 sigma_z, floor, 0.2 h). Half layer: 0.5 h (Lin et al. 2003).
     """
-    growing = min(max(0.2 * math.sqrt(spread), floor), 0.2 * mixing_height)
+    growing = min(max(0.1 * math.sqrt(spread), floor), 0.2 * mixing_height)
     return 0.5 * mixing_height if half_layer else growing
 
 

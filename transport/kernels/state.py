@@ -105,9 +105,8 @@ class Target(NamedTuple):
 class Rules(NamedTuple):
     """Time step and footprint layer.
 
-    early, late : turbulent displacement of a step over `turbulence.length_scale`, for young particles and at
-        most: about the time step over the Lagrangian time scale
-    growth : time step over a particle's age to which it may grow from `early`, not beyond `late`
+    early, late : stride sigma_w dt of a step over `turbulence.length_scale`, of young particles and at most
+    growth : time step over age to which a step may grow from `early`, not beyond `late`
     half_layer : 0 for the growing layer, 1 for half the mixing height (as STILT)
     by_hanna : 1 for the turbulence of Hanna (1982), 0 for similarity
     mesoscale : sd of wind fluctuations over that of the grid's wind around a particle; 0 for none

@@ -26,9 +26,10 @@ _CBRT_12 = float(np.cbrt(12.0))
 _HALF_C0_PER_K = 0.5 * C0 / VON_KARMAN
 _PER_EDDY = 1.0 / 0.3  # the largest eddies are 0.3 h
 _PER_WIDTH = 0.5 / _ENTRAINMENT
-_NEAR_GROUND = 0.5  # sigma_w T over z (Wilson et al. 1981)
-_PER_OBUKHOV = 10.0  # z/L at which sigma_w T in stable air comes to its largest value, L over this
-_PER_MIXING_HEIGHT = 20.0  # 0.05 h: a step as long sees little of the change of sigma_w within the layer
+_NEAR_GROUND = 0.25  # longest stride over height; sigma_w T is half the height (Wilson et al. 1981)
+_PER_OBUKHOV = 5.0  # L over the longest stride in stable air, twice the largest sigma_w T
+_PER_MIXING_HEIGHT = 20.0  # h over the longest stride: sigma_w changes little along it
+_PER_ENTRAINMENT = 5.0  # h over the longest stride above it
 _FREE_LENGTH = FREE_SIGMA_W * FREE_TIME
 
 
@@ -69,17 +70,20 @@ def vertical(
 def length_scale(z: float, inverse_obukhov: float, mixing_height: float) -> tuple[float, float]:
     """Return a length (m) over which turbulence changes little at height z (m), and its gradient.
 
-    At most about sigma_w T: half the height near the ground, L/10 in stable air, a twentieth of the layer.
-    Smooth and short to compute, as a step is chosen by it before it is made.
+    A quarter of the height near the ground, at most L/5 in stable air and a twentieth of the mixing height:
+    half of sigma_w T near the ground, three times it at the top of a stable layer. Smooth, and flat at the
+    ground, so that a particle reflected there meets no corner.
     """
     per_h = 1.0 / mixing_height
-    height = _NEAR_GROUND * (z + LOWEST)
+    height = math.sqrt(z * z + LOWEST * LOWEST)
     per_most = _PER_OBUKHOV * max(inverse_obukhov, 0.0) + _PER_MIXING_HEIGHT * per_h
-    share = 1.0 / (1.0 + height * per_most)
-    length = height * share
+    share = 1.0 / (1.0 + _NEAR_GROUND * height * per_most)
+    length = _NEAR_GROUND * height * share
+    slope = _NEAR_GROUND * z / height * share * share
     aloft, aloft_slope = through_entrainment(z * per_h)
-    slope = (1.0 - aloft) * _NEAR_GROUND * share * share + aloft_slope * per_h * (_FREE_LENGTH - length)
-    return (1.0 - aloft) * length + aloft * _FREE_LENGTH, slope
+    free = 1.0 / (1.0 / _FREE_LENGTH + _PER_ENTRAINMENT * per_h)
+    slope = (1.0 - aloft) * slope + aloft_slope * per_h * (free - length)
+    return (1.0 - aloft) * length + aloft * free, slope
 
 
 @inlined
