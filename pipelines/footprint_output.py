@@ -90,7 +90,9 @@ class Output:
             "foot", "f4", piece.foot.dims, zlib=True, complevel=1, chunksizes=(1, *shape[1:]),
             fill_value=np.float32(np.nan),
         )  # fmt: skip
-        foot.setncatts(piece.foot.attrs)
+        beside = [str(n) for n, c in piece.coords.items() if n not in piece.dims and c.dims]
+        at = [n for n in beside if set(piece[n].dims) <= set(piece.foot.dims)]
+        foot.setncatts(piece.foot.attrs | {"coordinates": " ".join(sorted(at))})
         return file
 
 

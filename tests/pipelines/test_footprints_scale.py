@@ -79,6 +79,8 @@ def test_with_a_store_the_file_is_the_same_and_a_second_call_computes_nothing(cu
                          "--threads", 3 if shown else 1)  # fmt: skip
         assert shown in " ".join(out.split())
         assert arrays(kept) == arrays(plain)
+    with netCDF4.Dataset(kept) as file:
+        assert file["foot"].coordinates == "cell_area datum_id lat lon time"
     told = call("store", tmp_path / "s")
     assert "6 footprints in 1 batches" in " ".join(told.split())
     assert "removed 6" in call("store", tmp_path / "s", "--prune-older-than", 0)
