@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 
 from inversion import totals as totals_module
+from inversion.problem import PriorError
 from inversion.solution import Solution
 from inversion.solver import solve
 from metroflux.errors import DataError
 
+DAY = 86400.0
 FIELDS = ("prior", "prior_variance", "posterior", "posterior_variance", "change_variance", "budget")
 
 
@@ -121,6 +123,23 @@ def test_saved_solution_returns_the_same_bits(inputs_of, tmp_path, kind, bare):
         np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
     assert (a.sectors, a.causes) == (b.sectors, b.causes)
     assert solution.posterior().identical(loaded.posterior())
+
+
+def test_saved_solution_keeps_every_form_of_covariance_and_error(inputs_of, tmp_path):
+    inputs = inputs_of(8)
+    inputs.errors["traffic"] = PriorError(4000.0, 2 * DAY, "matern32", None, 3000.0, hour_duration=0.3 * DAY)
+    inputs.errors["heating"] = PriorError(4000.0, DAY, per_axis=True, mask=np.repeat([1, 2], 10))
+    inputs.background = inputs.background.assign_coords(random=("random", np.array(["sampling"])))
+    inputs.durations = {"transport": 7200.0}
+    solution = solve(inputs.assemble())
+    solution.save(tmp_path / "solution.nc")
+    loaded = Solution.load(tmp_path / "solution.nc")
+    a, b = (s.totals(*_weights(solution.problem)) for s in (solution, loaded))
+    np.testing.assert_array_equal(a.budget, b.budget)
+    np.testing.assert_array_equal(a.traceability, b.traceability)
+    np.testing.assert_array_equal(loaded.problem.errors.dense(), solution.problem.errors.dense())
+    again = solve(loaded.problem)
+    np.testing.assert_array_equal(again.flux, solution.flux)
 
 
 def test_file_that_is_no_solution_is_refused_by_name(inputs_of, tmp_path):
