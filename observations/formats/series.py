@@ -243,6 +243,27 @@ def choose_gas(path: Path, gases: tuple[str, ...], given: Supplement) -> str:
     return gases[0]
 
 
+def choose_scale(path: Path, species: str, scales: Mapping[str, str], given: Supplement) -> tuple[str, str]:
+    """Return the variable to read and its scale: that of the scale given, else the first.
+
+    Parameters
+    ----------
+    scales : variable of each scale that the file has
+
+    Raises
+    ------
+    DataError
+        If the scale given is not in the file.
+    """
+    if given.scale is None or set(scales) == {NOT_STATED}:
+        scale = next(iter(scales))
+    elif given.scale in scales:
+        scale = given.scale
+    else:
+        raise DataError(f"{path}: no {species} on '{given.scale}'; the file has: {', '.join(scales)}")
+    return scales[scale], scale
+
+
 def steady_interval(path: Path, stamps: Times, label: Label, given: Supplement) -> tuple[Times, Times]:
     """Return bounds of intervals whose length is given or, if not, the commonest step of the stamps.
 
