@@ -108,6 +108,7 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
         If no value is possible, a place is not known, used rows are on two scales, or the file's scale is not
         the one given.
     """
+    choose_gas(path, (series.species,), given)
     if not series.values.size:
         raise DataError(f"{path}: no rows of {series.species}; expected at least one")
     try:

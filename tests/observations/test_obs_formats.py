@@ -221,6 +221,8 @@ def test_a_file_that_does_not_say_its_place_gas_or_interval_asks_for_it(sample):
         sample(BSD, sites={"BSD": PLACES["BSD"]})
     with pytest.raises(DataError, match=r"averaging interval cannot be told.* give averaging_s"):
         sample("beaco2n/Unknown_site.csv", sites={"8": Site(37.8, -122.2)})
+    with pytest.raises(DataError, match="no co2; the file has: ch4"):
+        sample("obspack/ch4_bao_tower-insitu_1_ccgg_all.nc", species="co2")
     with pytest.raises(DataError, match="no site XYZ; the file has: BAO"):
         sample("obspack/ch4_bao_tower-insitu_1_ccgg_all.nc", sites={"XYZ": Site(0, 0)})
 
