@@ -13,7 +13,16 @@ import xarray as xr
 from metroflux.errors import DataError
 from observations.formats import netcdf
 from observations.formats.kernels import attach_kernel, profile
-from observations.formats.series import NOT_STATED, NOTHING, Bools, Series, Supplement, choose_gas, finish
+from observations.formats.series import (
+    NOT_STATED,
+    NOTHING,
+    Bools,
+    Series,
+    Supplement,
+    choose_gas,
+    choose_scale,
+    finish,
+)
 
 _GASES = ("co2", "ch4")
 
@@ -76,13 +85,7 @@ def _version(path: Path, ds: xr.Dataset, species: str, given: Supplement) -> tup
             words = f"{name} {ds[name].attrs.get('long_name', '')}"
             match = re.search(r"x(2007|2019)\b", words, re.IGNORECASE)
             scales[f"WMO {species.upper()} X{match[1]}" if match else NOT_STATED] = name
-    if given.scale is None or set(scales) == {NOT_STATED}:
-        scale = next(iter(scales))
-    elif given.scale in scales:
-        scale = given.scale
-    else:
-        raise DataError(f"{path}: no {species} on '{given.scale}'; the file has: {', '.join(scales)}")
-    return scales[scale], scale
+    return choose_scale(path, species, scales, given)
 
 
 def _either(path: Path, ds: xr.Dataset, *names: str) -> str:

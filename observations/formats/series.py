@@ -108,6 +108,7 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
         If no value is possible, a place is not known, used rows are on two scales, or the file's scale is not
         the one given.
     """
+    choose_gas(path, (series.species,), given)
     if not series.values.size:
         raise DataError(f"{path}: no rows of {series.species}; expected at least one")
     try:
@@ -241,6 +242,27 @@ def choose_gas(path: Path, gases: tuple[str, ...], given: Supplement) -> str:
     if len(gases) != 1:
         raise DataError(f"{path}: has {', '.join(gases) or 'no gas'}; say which gas to read")
     return gases[0]
+
+
+def choose_scale(path: Path, species: str, scales: Mapping[str, str], given: Supplement) -> tuple[str, str]:
+    """Return the variable to read and its scale: that of the scale given, else the first.
+
+    Parameters
+    ----------
+    scales : variable of each scale that the file has
+
+    Raises
+    ------
+    DataError
+        If the scale given is not in the file.
+    """
+    if given.scale is None or set(scales) == {NOT_STATED}:
+        scale = next(iter(scales))
+    elif given.scale in scales:
+        scale = given.scale
+    else:
+        raise DataError(f"{path}: no {species} on '{given.scale}'; the file has: {', '.join(scales)}")
+    return scales[scale], scale
 
 
 def steady_interval(path: Path, stamps: Times, label: Label, given: Supplement) -> tuple[Times, Times]:

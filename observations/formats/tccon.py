@@ -11,7 +11,7 @@ import xarray as xr
 from metroflux.errors import DataError
 from observations.formats import netcdf
 from observations.formats.kernels import attach_kernel, profile
-from observations.formats.series import NOTHING, Series, Supplement, choose_gas, finish
+from observations.formats.series import NOTHING, Series, Supplement, choose_gas, choose_scale, finish
 
 _GASES = ("co2", "ch4", "co", "n2o")
 _NEEDED = ("time", "lat", "long", "ak_pressure", "prior_h2o", "integration_operator")
@@ -70,16 +70,10 @@ def read_tccon(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
 
 
 def _version(path: Path, ds: xr.Dataset, species: str, given: Supplement) -> tuple[str, str]:
-    """Return suffix and scale of the chosen variable."""
+    """Return suffix of the variables and scale, of those that the file has."""
     scales = {}
     for suffix in ("_x2019", ""):
         if f"x{species}{suffix}" in ds.variables:
             said = str(ds[f"x{species}{suffix}"].attrs.get("wmo_or_analogous_scale", "unknown"))
             scales["unknown" if said == "Not used" else said] = suffix
-    if given.scale is None:
-        scale = next(iter(scales))
-    elif given.scale in scales:
-        scale = given.scale
-    else:
-        raise DataError(f"{path}: no {species} on '{given.scale}'; the file has: {', '.join(scales)}")
-    return scales[scale], scale
+    return choose_scale(path, species, scales, given)

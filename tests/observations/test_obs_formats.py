@@ -171,16 +171,18 @@ def test_tccon_has_x2007_beside_x2019_and_another_scale_is_refused(sample):
         sample(name, species="co2", scale="WMO CO2 X2018")
 
 
-def test_kernels_are_turned_to_begin_at_the_surface_and_weights_sum_to_one(sample):
-    for name, gas, surface, top in (
-        ("column/oco2-spectrometer_oco2_20150131-336_co2-column.nc", "co2", 0.97695845, 0.23053122),
-        ("column/gosat-fts_gosat_20160101_ch4-column.nc", "ch4", 0.9846826, 0.77420753),
-        ("column/hw20230402_20230402.public.qc.nc", "co2", 0.98115194, None),
-    ):
-        ds = sample(name, species=gas)
-        assert ds.averaging_kernel.values[0, 0] == pytest.approx(surface, rel=1e-6)
-        if top is not None:
-            assert ds.averaging_kernel.values[0, -1] == pytest.approx(top, rel=1e-6)
+def test_kernels_and_weights_are_turned_to_begin_at_the_surface_and_weights_sum_to_one(sample):
+    cases = (
+        # file, gas, kernel and weight at the surface and at the top as the file has them
+        ("oco2-spectrometer_oco2_20150131-336_co2-column.nc", "co2", (0.97695845, 0.02625245),
+         (0.23053122, 0.02641509)),
+        ("gosat-fts_gosat_20160101_ch4-column.nc", "ch4", (0.9846826, 0.03246207), (0.77420753, 0.00047942)),
+    )  # fmt: skip
+    for name, gas, surface, top in cases:
+        ds = sample(f"column/{name}", species=gas)
+        for level, expected in ((0, surface), (-1, top)):
+            found = ds.averaging_kernel.values[0, level], ds.pressure_weight.values[0, level]
+            assert found == pytest.approx(expected, rel=1e-5)
         assert np.abs(ds.pressure_weight.values.sum(axis=1) - 1).max() < 0.01
 
 
@@ -219,6 +221,8 @@ def test_a_file_that_does_not_say_its_place_gas_or_interval_asks_for_it(sample):
         sample(BSD, sites={"BSD": PLACES["BSD"]})
     with pytest.raises(DataError, match=r"averaging interval cannot be told.* give averaging_s"):
         sample("beaco2n/Unknown_site.csv", sites={"8": Site(37.8, -122.2)})
+    with pytest.raises(DataError, match="no co2; the file has: ch4"):
+        sample("obspack/ch4_bao_tower-insitu_1_ccgg_all.nc", species="co2")
     with pytest.raises(DataError, match="no site XYZ; the file has: BAO"):
         sample("obspack/ch4_bao_tower-insitu_1_ccgg_all.nc", sites={"XYZ": Site(0, 0)})
 

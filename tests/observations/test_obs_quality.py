@@ -120,6 +120,15 @@ def test_a_spike_is_judged_by_good_data_of_its_own_inlet_only(make_observations)
     assert (out.flag.values != 0).sum() == 2
 
 
+def test_flagged_data_are_no_neighbours(make_observations):
+    ds = make_observations(sites=("A",), hours=24)
+    bad = np.arange(24) % 3 != 0
+    ds.mole_fraction.values[bad] = 900e-6
+    ds.flag.values[bad] = SUSPECT
+    out = control(ds, Rules(spikes=SpikeFilter(window=24 * 3600.0, floor=1e-7, minimum=3)))
+    assert "spike" not in meanings(out)
+
+
 def test_data_after_a_gap_and_after_a_change_of_inlet_are_flagged_and_no_others(make_observations):
     ds = make_observations(sites=("A",), hours=10)
     later = ds.isel(obs=[0, 1, 2, 6, 7, 8])
