@@ -8,13 +8,16 @@ from inversion.solver import solve
 
 DRAWS = 200
 HYPER = (
-    Hyperparameter("prior_sd", ("traffic", "heating", "plants"), spread=0.5),
+    Hyperparameter("prior_sd", ("traffic", "heating"), spread=0.5),
     Hyperparameter("mismatch", ("AAA", "BBB", "CCC"), ("transport", "repeatability"), spread=0.5),
 )
 
 
 def _given(inputs_of, chosen, points=3):
-    problem = inputs_of(1, n=30, times=3).assemble()
+    inputs = inputs_of(1, n=30, times=3)
+    inputs.prior = inputs.prior.isel(sector=[0, 1])
+    del inputs.errors["plants"]
+    problem = inputs.assemble()
     quarter = np.arange(20) // 5
     districts = np.vstack([np.ones(20), *(quarter == k for k in range(4))]).astype(float)
     return Repeated(problem, chosen, points, districts, np.ones((1, 3)))
