@@ -12,6 +12,7 @@ from inversion.settings import Parameter, PriorError
 from metroflux.errors import DataError
 
 RESERVED_CAUSE = "prior"
+RESERVED_HYPER = "hyperparameters"
 RESERVED_SECTOR = "total"
 _SHOWN = 5
 _SAME = ("site", "inlet", "latitude", "longitude", "time", "species", "mole_fraction")

@@ -5,6 +5,8 @@ import numpy.typing as npt
 import xarray as xr
 from scipy.linalg import cho_factor, cho_solve
 
+from inversion.crossvalidation import Withheld, rms, withhold
+from inversion.influence import influence, leverage, site_whiteness
 from inversion.problem import Problem
 from inversion.solution import Solution
 from inversion.threads import one_thread
@@ -26,16 +28,18 @@ def diagnose(solution: Solution) -> xr.Dataset:
     with one_thread():
         inverse = solution.factor.inverse()
         weights = solution.factor.solve(problem.innovation)
+        withheld = withhold(inverse, problem.innovation, problem.site)
         ds = xr.Dataset(
-            _data(solution, inverse, weights)
-            | _sites(solution, inverse, weights)
+            _data(solution, inverse, weights, withheld)
+            | _sites(solution, inverse, weights, withheld)
+            | site_whiteness(solution)
             | _scalars(solution, inverse, weights),
             attrs=problem.coords.attrs,
         )
     return check(ds, "diagnostics", "inversion")
 
 
-def _data(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.Variable]:
+def _data(solution: Solution, inverse: Floats, weights: Floats, withheld: Withheld) -> dict[str, xr.Variable]:
     problem = solution.problem
     precision = np.diag(inverse)
     values = {
@@ -51,9 +55,19 @@ def _data(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.
         "observation_sd": (np.sqrt(problem.errors.variance), "standard uncertainty of the datum, R alone"),
         "loo_residual": (weights / precision, "observed minus predicted from all other data"),
         "loo_sd": (1 / np.sqrt(precision), "its standard uncertainty"),
+        "withheld_residual": (withheld.residual, "observed minus predicted from all other sites"),
+        "withheld_sd": (withheld.sd, "its standard uncertainty"),
+    }
+    shares = {
+        "leverage": (leverage(solution, inverse), "how far the fitted value follows its own datum"),
+        "influence": (influence(solution, inverse), "Cook's distance: how far the state moves without it"),
     }
     labels = {name: xr.Variable("obs", getattr(problem, name)) for name in ("datum_id", "time", "site")}
-    return labels | {n: xr.Variable("obs", v, _MOLE | {"long_name": text}) for n, (v, text) in values.items()}
+    return labels | {
+        n: xr.Variable("obs", v, units | {"long_name": text})
+        for group, units in ((values, _MOLE), (shares, _ONE))
+        for n, (v, text) in group.items()
+    }
 
 
 def _variance(solution: Solution) -> Floats:
@@ -67,19 +81,23 @@ def _posterior_mole_fraction(problem: Problem, weights: Floats) -> Floats:
     return problem.mole_fraction - problem.errors @ weights
 
 
-def _sites(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.Variable]:
+def _sites(
+    solution: Solution, inverse: Floats, weights: Floats, withheld: Withheld
+) -> dict[str, xr.Variable]:
     problem = solution.problem
     names, site = np.unique(problem.site, return_inverse=True)
     posterior = problem.mole_fraction - _posterior_mole_fraction(problem, weights)
-    table = np.array([
-        _site(solution, inverse, weights, posterior, np.flatnonzero(site == k)) for k in range(len(names))
-    ])  # fmt: skip
+    own = [_site(solution, posterior, np.flatnonzero(site == k)) for k in range(len(names))]
+    follow = leverage(solution, inverse)
+    dofs = [follow[site == k].sum() for k in range(len(names))]
+    table = np.column_stack([own, withheld.prior_rmse, withheld.rmse, withheld.chi2, dofs])
     columns = {
         "site_chi2": ("d'C^-1 d of the site's own data, expected value site_count", _ONE),
-        "site_prior_rmse": ("rms of observed minus prior mole fraction", _MOLE),
         "site_posterior_rmse": ("rms of observed minus posterior mole fraction", _MOLE),
+        "site_prior_rmse": ("rms of observed minus prior mole fraction", _MOLE),
         "site_withheld_rmse": ("rms of observed minus predicted from all other sites", _MOLE),
         "site_withheld_chi2": ("its r'S^-1 r, expected value site_count", _ONE),
+        "site_dofs": ("degrees of freedom for signal that its data bring", _ONE),
     }
     return {
         "site_name": xr.Variable("site_name", names),
@@ -90,21 +108,12 @@ def _sites(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr
     }
 
 
-def _site(
-    solution: Solution, inverse: Floats, weights: Floats, posterior: Floats, at: npt.NDArray[np.intp]
-) -> tuple[float, ...]:
-    """Return chi2, prior, posterior and withheld rmse, and withheld chi2 of the data `at` one site."""
+def _site(solution: Solution, posterior: Floats, at: npt.NDArray[np.intp]) -> tuple[float, float]:
+    """Return chi2 of the data `at` one site, and rms of what is left of them."""
     innovation, block = solution.problem.innovation[at], np.ix_(at, at)
     design = solution.problem.scaled_design[at]
     own = solution.gram[block] + design @ design.T + solution.problem.errors.take(at).dense()
-    withheld = cho_solve(cho_factor(inverse[block], lower=True), weights[at])
-    return (
-        float(innovation @ cho_solve(cho_factor(own, lower=True), innovation)),
-        _rms(innovation),
-        _rms(posterior[at]),
-        _rms(withheld),
-        float(withheld @ weights[at]),
-    )
+    return float(innovation @ cho_solve(cho_factor(own, lower=True), innovation)), rms(posterior[at])
 
 
 def _scalars(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, xr.Variable]:
@@ -126,7 +135,3 @@ def _scalars(solution: Solution, inverse: Floats, weights: Floats) -> dict[str, 
     return {
         name: xr.Variable((), value, _ONE | {"long_name": text}) for name, (value, text) in values.items()
     }
-
-
-def _rms(values: Floats) -> float:
-    return float(np.sqrt(np.mean(values**2)))

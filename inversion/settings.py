@@ -40,11 +40,13 @@ class Parameter:
 
     name : unique id
     cause : the line of the budget its uncertainty belongs to, for example "background"
-    column : sensitivity of each datum, 1, shape (obs,)
-    sd : prior standard uncertainty, mol mol-1
+    column : sensitivity of each datum, mol mol-1 per unit, shape (obs,)
+    sd : prior standard uncertainty, in the unit
+    unit : "mol mol-1" of an offset, "1" of a scale
     """
 
     name: str
     cause: str
     column: Floats
     sd: float
+    unit: str = "mol mol-1"

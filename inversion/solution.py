@@ -48,6 +48,7 @@ class Solution:
         ds = problem.coords.assign_coords(
             sector=("sector", np.array(problem.sectors)),
             parameter=("parameter", np.array([p.name for p in problem.parameters], dtype=str)),
+            parameter_unit=("parameter", np.array([p.unit for p in problem.parameters], dtype=str)),
         ).assign(
             flux=self._field(self.flux, "posterior surface flux", _FLUX),
             flux_sd=self._field(self.flux_sd, "posterior standard uncertainty of the flux", _FLUX),
@@ -57,18 +58,18 @@ class Solution:
             averaging_kernel_diagonal=self._field(
                 self.averaging_kernel_diagonal, "diagonal of the averaging kernel", _ONE
             ),
-            parameter_mean=("parameter", mean, _MOLE | {"long_name": "posterior parameter, prior 0"}),
-            parameter_sd=("parameter", sd, _MOLE | {"long_name": "its posterior standard uncertainty"}),
+            parameter_mean=("parameter", mean, {"long_name": "posterior parameter, prior 0, in its unit"}),
+            parameter_sd=("parameter", sd, {"long_name": "its posterior standard uncertainty"}),
             prior_parameter_sd=(
                 "parameter",
                 np.array([p.sd for p in problem.parameters], dtype=np.float64),
-                _MOLE | {"long_name": "its prior standard uncertainty"},
+                {"long_name": "its prior standard uncertainty"},
             ),
         )
         return check(ds, "posterior", "inversion")
 
     def parameters(self) -> tuple[Floats, Floats]:
-        """Return posterior mean and standard uncertainty of each parameter, mol mol-1, shape (parameter,)."""
+        """Return posterior mean and standard uncertainty of each parameter, in its unit."""
         G = self.problem.scaled_design
         sd = np.array([p.sd for p in self.problem.parameters], dtype=np.float64)
         kept = 1 - np.sum(self.factor.whiten(G) ** 2, axis=0)

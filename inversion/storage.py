@@ -85,6 +85,7 @@ def _data(problem: Problem) -> xr.Dataset:
         "correlated_time": (("obs", "correlated"), _columns([part.time for part in fading], n)),
         "parameter": ("parameter", _text(p.name for p in parameters)),
         "parameter_cause": ("parameter", _text(p.cause for p in parameters)),
+        "parameter_unit": ("parameter", _text(p.unit for p in parameters)),
         "parameter_sd": ("parameter", np.array([p.sd for p in parameters], dtype=np.float64)),
         "parameter_column": (("obs", "parameter"), design),
         "row_start": ("obs_edge", problem.H.indptr),
@@ -147,7 +148,7 @@ def _problem(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem
     errors = tuple(_prior_error(prior, i) for i in range(prior.sizes["sector"]))
     parameters = tuple(
         Parameter(str(name), str(data.parameter_cause.values[i]), data.parameter_column.values[:, i],
-                  float(data.parameter_sd[i]))
+                  float(data.parameter_sd[i]), str(data.parameter_unit.values[i]))
         for i, name in enumerate(data.parameter.values)
     )  # fmt: skip
     ids, cells = data.datum_id.values, prior.sizes["flux_time"] * prior.sizes["cell"]

@@ -54,6 +54,15 @@ _COMPONENTS = {
     "shared_column": _V(("obs", "shared"), _MOLE),
 }
 
+_HYPERPARAMETERS = {
+    "hyperparameter": _V(("hyperparameter",), kind="U", optional=True),
+    "hyperparameter_status": _V(("hyperparameter",), kind="U", optional=True),
+    "hyperparameter_unit": _V(("hyperparameter",), kind="U", optional=True),
+    "hyperparameter_value": _V(("hyperparameter",), optional=True),
+    "hyperparameter_sd": _V(("hyperparameter",), optional=True),
+    "hyperparameter_stated": _V(("hyperparameter",), optional=True),
+}
+
 SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
     "observations": {
         "datum_id": _V(("obs",), kind="U"),
@@ -188,10 +197,11 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "uncertainty_reduction": _V(_STATE, "1"),
         "averaging_kernel_diagonal": _V(_STATE, "1"),
         "parameter": _V(("parameter",), kind="U"),
-        "parameter_mean": _V(("parameter",), _MOLE),
-        "parameter_sd": _V(("parameter",), _MOLE),
-        "prior_parameter_sd": _V(("parameter",), _MOLE),
-    },
+        "parameter_unit": _V(("parameter",), kind="U"),
+        "parameter_mean": _V(("parameter",)),
+        "parameter_sd": _V(("parameter",)),
+        "prior_parameter_sd": _V(("parameter",)),
+    } | _HYPERPARAMETERS,
     "diagnostics": {
         "datum_id": _V(("obs",), kind="U"),
         "time": _V(("obs",), kind="M"),
@@ -205,6 +215,11 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "observation_sd": _V(("obs",), _MOLE),
         "loo_residual": _V(("obs",), _MOLE),
         "loo_sd": _V(("obs",), _MOLE),
+        "withheld_residual": _V(("obs",), _MOLE),
+        "withheld_sd": _V(("obs",), _MOLE),
+        "leverage": _V(("obs",), "1"),
+        "influence": _V(("obs",), "1"),
+        "weight": _V(("obs",), "1", optional=True),
         "site_name": _V(("site_name",), kind="U"),
         "site_count": _V(("site_name",), kind="i"),
         "site_chi2": _V(("site_name",), "1"),
@@ -212,12 +227,15 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "site_posterior_rmse": _V(("site_name",), _MOLE),
         "site_withheld_rmse": _V(("site_name",), _MOLE),
         "site_withheld_chi2": _V(("site_name",), "1"),
+        "site_dofs": _V(("site_name",), "1"),
+        "site_autocorrelation": _V(("site_name",), "1", missing=True),
+        "site_whiteness_p": _V(("site_name",), "1", missing=True),
         "chi2": _V((), "1"),
         "chi2_per_observation": _V((), "1"),
         "dofs": _V((), "1"),
         "log_evidence": _V((), "1"),
         "condition_number": _V((), "1"),
-    },
+    } | _HYPERPARAMETERS,
     "regions": {
         "region": _V(("region",), kind="U"),
         "weight": _V(("region", SPACE), "1"),

@@ -11,7 +11,7 @@ from metroflux.uncertainty import Random, Shared, attach
 
 Floats = npt.NDArray[np.float64]
 
-KEYS = ("site", "species", "inlet", "day", "month")
+KEYS = ("site", "species", "inlet", "day", "week", "month")
 """What data can share an error by; none of them: one error common to all."""
 
 
@@ -100,6 +100,10 @@ def group(observations: xr.Dataset, settings: Group, sd: float | Floats) -> list
 
 
 def _labels(observations: xr.Dataset, key: str) -> npt.NDArray[np.object_]:
+    if key == "week":  # from Monday on, named by its first day: 1970-01-01 was a Thursday
+        day = observations.time.values.astype("datetime64[D]").astype(np.int64)
+        monday = (day - (day + 3) % 7).astype("datetime64[D]")
+        return monday.astype(str).astype(object)
     if key in ("day", "month"):
         return observations.time.values.astype(f"datetime64[{key[0].upper()}]").astype(str).astype(object)
     if key == "inlet":

@@ -31,7 +31,7 @@ class Config(Section):
     transport: s.Transport = Field(description="how emissions reach the towers")
     prior: Prior = Field(description="inventory and its uncertainty")
     background: Background = Field(description="air that enters the domain")
-    inversion: s.Inversion = Field(default=s.Inversion(), description="limits of the solver")
+    inversion: s.Inversion = Field(default=s.Inversion(), description="how the fluxes are solved for")
     regions: s.Regions | None = Field(default=None, description="areas to make totals for")
     products: s.Products = Field(default=s.Products(), description="maps, report, page")
     gate: s.Gate = Field(default=s.Gate(), description="limits of what is published")
@@ -57,10 +57,24 @@ class Config(Section):
             want = needed.get(name)
             if want is not None and want != is_given:
                 yield name, f"{'is missing' if want else 'is superfluous'} with inputs from {self.origin}"
+        yield from self._estimation_faults()
         if self.origin == "responses" and self.background.kind == "edge_field":
             yield "background.kind", "'edge_field' needs particles; expected 'constant' or 'series'"
         if self.origin == "files" and self.background.kind == "edge_field":
             yield "background.kind", "'edge_field' is so far given only by a synthetic world"
+
+    def _estimation_faults(self) -> Iterator[tuple[str, str]]:
+        for i, chosen in enumerate(self.inversion.estimate):
+            key, mismatch = f"inversion.estimate.{i}", chosen.what == "mismatch"
+            if mismatch != bool(chosen.causes):
+                yield key, "causes are for 'mismatch', which needs them; expected the names of random errors"
+            if (mismatch and chosen.sectors) or (not mismatch and chosen.sites):
+                yield key, f"'{chosen.what}' has {'sites' if mismatch else 'sectors'}, expected only these"
+        if self.inversion.student_t and self.inversion.estimate:
+            yield (
+                "inversion.student_t",
+                "cannot be combined with inversion.estimate so far; expected one of them",
+            )
 
     @property
     def origin(self) -> str:

@@ -5,11 +5,13 @@ import xarray as xr
 from scipy.sparse import csr_matrix
 
 from inversion.diagnostics import diagnose
+from inversion.mixture import Mixture, Posterior
+from inversion.parameters import offsets, scale
 from inversion.problem import assemble
 from inversion.settings import Parameter, PriorError
 from inversion.simulate import simulate
 from inversion.solution import Solution
-from inversion.solver import solve
+from inversion.table import hyperparameters
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.grid import Grid
@@ -17,11 +19,12 @@ from metroflux.parallel import Mapper
 from metroflux.uncertainty import ErrorModel
 from metroflux.units import mole_fraction_factor
 from observations import background as air
-from observations.components import Group, group
+from observations.components import Group
 from observations.table import read_table
 from pipelines import sections, sources
 from pipelines.config import Config
 from pipelines.engine import Job
+from pipelines.estimation import solved
 from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.jacobian import build_jacobian, jacobian_dataset
@@ -187,12 +190,16 @@ def durations(config: Config) -> dict[str, float]:
 
 
 def parameters(config: Config, data: xr.Dataset) -> list[Parameter]:
-    """Return the background offsets to be solved: a column for each group of data."""
-    return [
-        Parameter(column.name, "background", column.column, p.sd * mole_fraction_factor(p.unit))
-        for p in config.background.parameters
-        for column in group(data, Group(p.name, "background", p.by), 1.0)
-    ]
+    """Return what is solved beside the fluxes: offsets by group of data, scales of sites."""
+    found = []
+    for p in config.background.parameters:
+        found += offsets(data, Group(p.name, "background", p.by), p.sd * mole_fraction_factor(p.unit))
+    for q in config.inversion.parameters:
+        if isinstance(q, sections.Scale):
+            found.append(scale(data, q.name, q.cause, q.sites, q.relative_sd))
+        else:
+            found += offsets(data, Group(q.name, q.cause, q.by), q.sd * mole_fraction_factor(q.unit))
+    return found
 
 
 def invert(job: Job) -> Outputs:
@@ -209,17 +216,30 @@ def invert(job: Job) -> Outputs:
         durations(config),
     )
     mapper: Mapper = job.mapper
-    return {"solution": solve(problem, mapper, config.inversion.memory_gb * 1e9)}
+    return {"solution": solved(problem, config.inversion, mapper)}
 
 
 def evaluate(job: Job) -> Outputs:
-    """Give the posterior with its uncertainty, and how well it fits."""
+    """Give the posterior with its uncertainty, and how well it fits at the most probable hyperparameters."""
     solution = solution_of(job)
-    return {"posterior": solution.posterior(), "diagnostics": diagnose(solution)}
+    if isinstance(solution, Mixture):
+        mode, table = solution.mode, hyperparameters(solution.problem, solution.estimate)
+    else:
+        mode, table = solution, hyperparameters(solution.problem)
+    posterior, fit = solution.posterior(), diagnose(mode)
+    if config_of(job).inversion.student_t is not None:
+        stated = ErrorModel.from_datasets(job.dataset("observations"), job.dataset("background"))
+        weight = stated.diagonal / mode.problem.errors.diagonal
+        text = {"units": "1", "long_name": "weight of the datum under Student-t errors, about 1"}
+        fit = fit.assign(weight=("obs", weight, text))
+    return {
+        "posterior": schema.check(posterior.merge(table), "posterior", "evaluation"),
+        "diagnostics": schema.check(fit.merge(table), "diagnostics", "evaluation"),
+    }
 
 
-def solution_of(job: Job) -> Solution:
+def solution_of(job: Job) -> Posterior:
     """Return the solution among a job's inputs."""
     value = job.inputs["solution"]
-    assert isinstance(value, Solution)  # noqa: S101 - the stage list pairs names and types
+    assert isinstance(value, Solution | Mixture)  # noqa: S101 - the stage list pairs names and types
     return value

@@ -36,7 +36,7 @@ from products.viewer import About, Page, write_viewer
 LIMITS = (
     "Emissions are territorial (scope 1) and net: what enters the air inside the area, less what leaves it.",
     "Plants release at the surface: stack height and plume rise are not modelled.",
-    "Lengths, durations and sizes of the errors are given by the configuration, not estimated from the data.",
+    "Lengths, durations and sizes of the errors not marked estimated are as the configuration states.",
     "Emissions are not bounded: a small one may come out negative within its uncertainty.",
 )
 """What a reader of the report must know, whatever the run."""

@@ -9,6 +9,8 @@ from pipelines.fields import InputFile, Instant, Name, OutputFolder, Section, Te
 Unit = Literal["mol mol-1", "ppm", "ppb"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Key = Literal["site", "species", "inlet", "day", "week", "month"]
+"""What data that share an error may have in common."""
 
 
 class Run(Section):
@@ -158,10 +160,73 @@ AnySectorError = Annotated[
 ]
 
 
+class Estimated(Section):
+    """Something the data decide in place of the configuration, within limits about the stated value."""
+
+    what: Literal["prior_sd", "length", "duration", "mismatch"] = Field(
+        description="prior sd, correlation length or time of sectors, or sd of random errors of the data"
+    )
+    sectors: tuple[Text, ...] = Field(
+        default=(), description="sectors; empty: all that have such a value (not for 'mismatch')"
+    )
+    sites: tuple[Text, ...] = Field(default=(), description="sites, for 'mismatch'; empty: all")
+    causes: tuple[Text, ...] = Field(default=(), description="random errors, for 'mismatch': their names")
+    each: bool = Field(default=False, description="a value for each sector or site, else one for all")
+    spread: Positive = Field(
+        default=1.0, description="prior sd of the logarithm of estimated over stated value, 1"
+    )
+    low: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.1, description="least multiple of the stated value, 1"
+    )
+    high: Annotated[float, Field(gt=1)] = Field(
+        default=10.0, description="greatest multiple of the stated value, 1"
+    )
+
+
+class Offset(Section):
+    """An offset of data, solved with the fluxes: the bias of a site, for example."""
+
+    kind: Literal["offset"] = Field(description="'offset' or 'scale'")
+    name: Name = Field(description="start of its id; the group follows")
+    cause: Text = Field(description="line of the uncertainty budget, for example 'site bias'")
+    sd: Positive = Field(description="prior standard uncertainty, in `unit`")
+    unit: Unit = Field(description="unit of the sd")
+    by: tuple[Key, ...] = Field(
+        default=("site",), description="one value for each of these; empty: one for all data"
+    )
+
+
+class Scale(Section):
+    """A relative error common to all data of some sites, solved with the fluxes: a lidar's cross-section."""
+
+    kind: Literal["scale"] = Field(description="'offset' or 'scale'")
+    name: Name = Field(description="its id")
+    cause: Text = Field(description="line of the uncertainty budget, for example 'lidar'")
+    sites: tuple[Text, ...] = Field(min_length=1, description="sites whose data it is common to")
+    relative_sd: Positive = Field(description="prior standard uncertainty, 1")
+
+
+SolvedParameter = Annotated[Offset | Scale, Field(discriminator="kind")]
+
+
 class Inversion(Section):
-    """Limits of the solver."""
+    """How the fluxes are solved for."""
 
     memory_gb: Positive = Field(default=2.0, description="memory that the solver may plan with, GB")
+    estimate: tuple[Estimated, ...] = Field(
+        default=(), description="what is estimated by the evidence of the data; all else is fixed as stated"
+    )
+    points: Literal[1, 3, 5, 7] = Field(
+        default=3,
+        description="points along each estimated value at which its uncertainty is integrated; 1: not at all",
+    )
+    parameters: tuple[SolvedParameter, ...] = Field(
+        default=(), description="offsets and scales solved with the fluxes, beside those of the background"
+    )
+    student_t: Annotated[float, Field(gt=2)] | None = Field(
+        default=None,
+        description="degrees of freedom of Student-t random errors, for data with outliers; none: Gaussian",
+    )
 
 
 class Regions(Section):

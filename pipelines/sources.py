@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipelines.fields import InputFile, Instant, Name, Section, Text
-from pipelines.sections import AnySectorError, NotNegative, Positive, Unit
+from pipelines.sections import AnySectorError, Key, NotNegative, Positive, Unit
 
 
 class Site(Section):
@@ -86,10 +86,6 @@ class ColumnSource(Section):
 
 
 Source = Annotated[TableSource | IcosSource | ColumnSource, Field(discriminator="reader")]
-
-
-Key = Literal["site", "species", "inlet", "day", "month"]
-"""What data that share an error may have in common."""
 
 
 class Selection(Section):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from inversion import mixture_storage
+from inversion.mixture import Mixture
 from inversion.solution import Solution
 from pipelines import inputs, model, results
 from pipelines.config import Config
@@ -17,7 +19,12 @@ def _save_solution(value: Solution, path: Path) -> None:
 SOLUTION = Codec(".solution", lambda value: isinstance(value, Solution), _save_solution, Solution.load)
 """How a solution is kept."""
 
-STORED = (SOLUTION, MET_CUBE, *CODECS)
+MIXTURE = Codec(
+    ".mixture", lambda value: isinstance(value, Mixture), mixture_storage.save, mixture_storage.load
+)
+"""How a solution with estimated hyperparameters is kept."""
+
+STORED = (SOLUTION, MIXTURE, MET_CUBE, *CODECS)
 
 CHOOSE = Stage(
     "selection", inputs.choose, ("selected", "dropped"), ("data",),
@@ -91,7 +98,8 @@ SIMULATE = (
 SOLVE = (
     Stage("inversion", model.invert, ("solution",), ("observations", "background", "jacobian", "prior"),
           ("prior.errors", "background.parameters", "observations.random", "inversion")),
-    Stage("evaluation", model.evaluate, ("posterior", "diagnostics"), ("solution",)),
+    Stage("evaluation", model.evaluate, ("posterior", "diagnostics"),
+          ("solution", "observations", "background"), ("inversion",)),
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ follow from the posterior's values per sector and time; it is found from the sol
 sector and the factor of C, as the solver finds its own variances.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ import xarray as xr
 from inversion.blocks import add_response
 from inversion.covariance import Covariance
 from inversion.factor import Factor
+from inversion.mixture import Mixture, Posterior
 from inversion.rows import SlicedRows
 from inversion.solution import Solution
 from inversion.threads import one_thread
@@ -41,7 +43,7 @@ class _Given:
     factor: Factor
 
 
-def step_fields(solution: Solution, mapper: Mapper = serial) -> xr.Dataset:
+def step_fields(solution: Posterior, mapper: Mapper = serial) -> xr.Dataset:
     """Return the fields of every flux time, each sector and their sum, mol m-2 s-1.
 
     Returns
@@ -49,6 +51,8 @@ def step_fields(solution: Solution, mapper: Mapper = serial) -> xr.Dataset:
     prior, prior_sd, posterior, posterior_sd with dims (period, sector, *space), and period_bounds; the last
     sector is "total". `species` is among the attributes.
     """
+    if isinstance(solution, Mixture):
+        return _mixed(solution, [step_fields(s, mapper) for s in solution.solutions])
     problem = solution.problem
     n, _, times, cells = problem.shape
     given = _given(solution)
@@ -68,11 +72,13 @@ def step_fields(solution: Solution, mapper: Mapper = serial) -> xr.Dataset:
     return _dataset(solution, values, bounds)
 
 
-def mean_fields(solution: Solution, period: Period | None = None, mapper: Mapper = serial) -> xr.Dataset:
+def mean_fields(solution: Posterior, period: Period | None = None, mapper: Mapper = serial) -> xr.Dataset:
     """Return the fields of the mean over a period, as `step_fields` with that one period.
 
     period : None for the whole span of the fluxes
     """
+    if isinstance(solution, Mixture):
+        return _mixed(solution, [mean_fields(s, period, mapper) for s in solution.solutions])
     problem = solution.problem
     bounds = problem.coords["flux_time_bounds"].values
     chosen = period or Period("run", bounds[0, 0], bounds[-1, 1])
@@ -100,6 +106,16 @@ def uncertainty_reduction(fields: xr.Dataset) -> xr.DataArray:
     """Return 1 - posterior sd / prior sd, 0 to 1; 0 where the prior had none."""
     before = fields["prior_sd"]
     return xr.where(before > 0, 1 - fields["posterior_sd"] / before.where(before > 0, 1.0), 0.0)
+
+
+def _mixed(mixture: Mixture, parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Return the fields of a mixture of normal distributions."""
+    out = parts[0].copy(deep=True)
+    for name in ("prior", "posterior"):
+        variances = [p[f"{name}_sd"].values ** 2 for p in parts]
+        mean, variance = mixture.moments([p[name].values for p in parts], variances)
+        out[name].values[:], out[f"{name}_sd"].values[:] = mean, np.sqrt(variance)
+    return out
 
 
 def _given(solution: Solution) -> _Given:

@@ -23,6 +23,8 @@ from products.words import dates, reading_unit, rounded, sentences
 _MOLE = {"co2": (1e6, "µmol/mol"), "ch4": (1e9, "nmol/mol")}
 _FITS = ("prior", "posterior")
 _CHI2_LIMITS = (0.5, 2.0)
+_NOT_WHITE = 0.05
+_MOST_INFLUENTIAL = 5
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,8 @@ def render(diagnostics: xr.Dataset, posterior: xr.Dataset, totals: xr.Dataset, c
         rows=_rows(run, totals),
         budget=budget,
         threshold=round(100 * INFORMATION_THRESHOLD),
+        chosen=_hyperparameters(diagnostics),
+        influential=_influential(diagnostics, factor),
         series=figures.site_series(diagnostics, factor, unit),
         histogram=figures.innovation_histogram(diagnostics),
         bars=figures.budget_bars([line["cause"] for line in budget], shares),
@@ -150,11 +154,63 @@ def _sites(diagnostics: xr.Dataset, factor: float) -> list[dict[str, Any]]:
                 "posterior_bias": _signed(bias["posterior"]),
                 "chi2": f"{float(one['site_chi2']) / max(int(one['site_count']), 1):.2f}",
                 "withheld_chi2": f"{float(one['site_withheld_chi2']) / max(int(one['site_count']), 1):.2f}",
+                "dofs": f"{float(one['site_dofs']):.1f}",
+                "white": _white(float(one["site_autocorrelation"]), float(one["site_whiteness_p"])),
                 "words": withheld_words(withheld, prior),
                 "skill": withheld < 0.98 * prior,
             }
         )
     return lines
+
+
+def _white(autocorrelation: float, p: float) -> str:
+    """Return lag-1 autocorrelation and whether the residuals in time are white.
+
+    >>> _white(0.412, 0.0004)
+    '+0.41, not white'
+    """
+    if np.isnan(p):
+        return "too few data"
+    return f"{_signed(autocorrelation)}{', not white' if p < _NOT_WHITE else ''}"
+
+
+def _hyperparameters(diagnostics: xr.Dataset) -> list[dict[str, str]]:
+    """Return what was estimated and what was fixed, lengths in km and durations in h."""
+    if "hyperparameter" not in diagnostics.coords:
+        return []
+    shown = {"m": (1e-3, " km"), "s": (1 / 3600, " h"), "1": (1.0, "")}
+    lines = []
+    for i in range(diagnostics.sizes["hyperparameter"]):
+        one = diagnostics.isel(hyperparameter=i)
+        scale, unit = shown[str(one["hyperparameter_unit"].values)]
+        lines.append(
+            {
+                "name": str(one["hyperparameter"].values),
+                "value": f"{float(one['hyperparameter_value']) * scale:.3g}{unit}",
+                "sd": f"{float(one['hyperparameter_sd']) * scale:.2g}{unit}",
+                "stated": f"{float(one['hyperparameter_stated']) * scale:.3g}{unit}",
+                "status": str(one["hyperparameter_status"].values),
+            }
+        )
+    return lines
+
+
+def _influential(diagnostics: xr.Dataset, factor: float) -> list[dict[str, str]]:
+    """Return the data whose absence would move the solution most."""
+    order = np.argsort(-diagnostics["influence"].values, kind="stable")[:_MOST_INFLUENTIAL]
+    return [
+        {
+            "name": str(one["datum_id"].values),
+            "site": str(one["site"].values),
+            "time": str(one["time"].values)[:16],
+            "influence": f"{float(one['influence']):.2f}",
+            "leverage": f"{float(one['leverage']):.2f}",
+            "residual": _signed(float(one["loo_residual"]) * factor),
+            "sd": f"{float(one['loo_sd']) * factor:.2f}",
+            "weight": f"{float(one['weight']):.2f}" if "weight" in one else "1",
+        }
+        for one in (diagnostics.isel(obs=i) for i in order)
+    ]
 
 
 def _fit(diagnostics: xr.Dataset, posterior: xr.Dataset) -> dict[str, Any]:
@@ -182,14 +238,20 @@ def _fit(diagnostics: xr.Dataset, posterior: xr.Dataset) -> dict[str, Any]:
         "mean": _signed(float(scaled.mean())),
         "outside": f"{100 * float(np.mean(np.abs(scaled) > COVERAGE)):.1f}",
         "parameters": [
-            {
-                "name": str(p.parameter.values),
-                "mean": f"{1e6 * float(p.parameter_mean):+.3f}",
-                "prior": f"{1e6 * float(p.prior_parameter_sd):.3f}",
-                "sd": f"{1e6 * float(p.parameter_sd):.3f}",
-            }
-            for p in (posterior.isel(parameter=i) for i in range(posterior.sizes["parameter"]))
+            _parameter(p) for p in (posterior.isel(parameter=i) for i in range(posterior.sizes["parameter"]))
         ],
+    }
+
+
+def _parameter(one: xr.Dataset) -> dict[str, str]:
+    """Return a solved parameter as shown: offsets in µmol/mol, scales in percent."""
+    factor, unit = (1e6, "µmol/mol") if str(one.parameter_unit.values) == "mol mol-1" else (1e2, "%")
+    return {
+        "name": str(one.parameter.values),
+        "unit": unit,
+        "mean": f"{factor * float(one.parameter_mean):+.3f}",
+        "prior": f"{factor * float(one.prior_parameter_sd):.3f}",
+        "sd": f"{factor * float(one.parameter_sd):.3f}",
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from inversion.solution import Solution
+from inversion.mixture import Posterior
 from inversion.totals import TotalsResult
 from metroflux import schema
 from metroflux.errors import DataError
@@ -29,7 +29,7 @@ _SQUARE = {"units": "kg2 s-2"}
 
 
 def make_totals(
-    solution: Solution, regions: xr.Dataset, periods: Sequence[Period], mapper: Mapper = serial
+    solution: Posterior, regions: xr.Dataset, periods: Sequence[Period], mapper: Mapper = serial
 ) -> xr.Dataset:
     """Return the mean emission rate of each region, sector and period: schema "totals".
 

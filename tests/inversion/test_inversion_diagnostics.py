@@ -51,7 +51,8 @@ def test_diagnostics_equal_their_dense_twin(inputs_of, twin_of, kind, seed):
         residual, covariance = _predicted(twin, np.arange(24) == i)
         assert float(ds.loo_residual[i]) == pytest.approx(residual[0], rel=1e-9)
         assert float(ds.loo_sd[i]) == pytest.approx(np.sqrt(covariance[0, 0]), rel=1e-10)
-    assert all(bool(np.isfinite(v).all()) for v in ds.data_vars.values() if v.dtype.kind == "f")
+    tested = ds.drop_vars(["site_autocorrelation", "site_whiteness_p"])  # NaN where a site has few data
+    assert all(bool(np.isfinite(v).all()) for v in tested.data_vars.values() if v.dtype.kind == "f")
 
 
 def test_withheld_site_equals_prediction_from_the_others(inputs_of, twin_of):

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from inversion.table import hyperparameters
 from metroflux.errors import DataError, SchemaError
 from products.periods import named_periods
 from products.report import Context, render, withheld_words, write_report
@@ -143,3 +144,25 @@ def test_wrong_input_is_refused_before_anything_is_written(city, tmp_path):
             tmp_path / "r.html",
         )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_report_says_plainly_when_no_withheld_site_shows_skill(city):
+    worse = city.diagnostics.copy(deep=True)
+    worse["site_withheld_rmse"] = worse["site_prior_rmse"] * np.array([1.5, 1.4, 1.0, 1.01])
+    said = "Withholding shows no skill: no site is predicted better from the others than by the prior alone."
+    assert said in body(render(worse, city.posterior, totals_of(city), context()))
+    worse["site_withheld_rmse"] = worse["site_prior_rmse"] * np.array([0.5, 1.4, 1.0, 1.01])
+    assert said not in body(render(worse, city.posterior, totals_of(city), context()))
+
+
+def test_the_report_lists_what_was_estimated_and_the_most_influential_data(city):
+    table = hyperparameters(city.solution.problem)
+    table["hyperparameter_status"].values[1] = "estimated"
+    table["hyperparameter_sd"].values[1] = 1500.0
+    found = render(city.diagnostics.merge(table), city.posterior, totals_of(city), context())
+    assert "length: road traffic 9 km 1.5 km 9 km estimated" in body(found)
+    assert "duration: road traffic 48 h 0 h 48 h fixed by configuration" in body(found)
+    first = str(city.diagnostics.datum_id.values[np.argmax(city.diagnostics.influence.values)])
+    listed = found.split('id="influential"')[1].split("</table>")[0]
+    assert listed.split("<tbody>")[1].split("<td")[1].startswith(f' class="l">{first}<')
+    assert listed.count("<tr>") == 6
