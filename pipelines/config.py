@@ -69,7 +69,8 @@ class Config(Section):
             if mismatch != bool(chosen.causes):
                 yield key, "causes are for 'mismatch', which needs them; expected the names of random errors"
             if (mismatch and chosen.sectors) or (not mismatch and chosen.sites):
-                yield key, f"'{chosen.what}' has {'sites' if mismatch else 'sectors'}, expected only these"
+                known, other = ("sites", "sectors") if mismatch else ("sectors", "sites")
+                yield key, f"'{chosen.what}' is of {known}, expected no {other}"
         if self.inversion.student_t and self.inversion.estimate:
             yield (
                 "inversion.student_t",
