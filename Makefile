@@ -63,9 +63,13 @@ check: env ## format, lint, types, import order, doctests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest --doctest-modules $(ROOMS)
 
-bench: env ## run the benchmarks, one after the other
-	@set -e; for file in $(sort $(wildcard benchmarks/*.py)); do name=$$(basename $$file .py); \
-		echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
+# Files without a main are twins and worlds that others import. The two field experiments need the data folder.
+bench: env ## run the benchmarks, one after the other (METROFLUX_DATA=folder for the field experiments)
+	@set -e; for file in $$(grep -l __main__ $(sort $(wildcard benchmarks/*.py))); do \
+		name=$$(basename $$file .py); echo "== $$name"; data=; \
+		case $$name in ginninderra|prairie_grass) data="$$METROFLUX_DATA/controlled_release/$$name"; \
+			if [ ! -d "$$data" ]; then echo "left out: no folder $$data; set METROFLUX_DATA"; continue; fi;; esac; \
+		$(BIN)/python -m benchmarks.$$name $$data; done
 
 # One lock for every Python from 3.11 on and every system. "fewest": where one version serves all Pythons it
 # is taken, so that what is tested on the oldest is what runs on the newest.

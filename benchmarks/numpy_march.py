@@ -57,7 +57,7 @@ def _step(
     dy = on_map * (window.sign * wind_y + sigma_h * p.chi_y[n])
 
     p.spread[n] += 2.0 * dt * sigma**2 * time * (1.0 - np.exp(-(age + 0.5 * dt) / time))
-    depth = np.minimum(np.maximum(0.2 * np.sqrt(p.spread[n]), p.floor[n]), 0.2 * h)
+    depth = np.minimum(np.maximum(0.1 * np.sqrt(p.spread[n]), p.floor[n]), 0.2 * h)
     depth = 0.5 * h if rules.half_layer else depth
     amount = np.where(z < depth, p.weight[n] * dt / (depth * rho), 0.0)
     _deposit(p, n, (p.x[n] + 0.5 * dx, p.y[n] + 0.5 * dy), amount, target)
@@ -159,11 +159,13 @@ def _time_step(
 ) -> tuple[Floats, Floats]:  # fmt: skip
     """Return the time step (s) and the gradient of sigma_w dt; see `transport.kernels.block.time_step`."""
     (per_l, h), (age, left) = layer, life
-    near, cap = 0.5 * (z + t.LOWEST), 1.0 / (10.0 * np.maximum(per_l, 0.0) + 20.0 / h)
+    near, cap = 0.25 * np.hypot(z, t.LOWEST), 1.0 / (5.0 * np.maximum(per_l, 0.0) + 20.0 / h)
     length = near * cap / (near + cap)
+    near_slope = 0.25**2 * z / near
     a, da = _aloft(z / h)
-    free = t.FREE_SIGMA_W * t.FREE_TIME
-    length_slope = (1.0 - a) * 0.5 * (cap / (near + cap)) ** 2 + da / h * (free - length)
+    stride_aloft = t.FREE_SIGMA_W * t.FREE_TIME
+    free = stride_aloft * h / (h + 5.0 * stride_aloft)
+    length_slope = (1.0 - a) * near_slope * (cap / (near + cap)) ** 2 + da / h * (free - length)
     length = length + a * (free - length)
     young, old = rules.early * length / sigma, rules.late * length / sigma
     wanted = np.minimum(np.maximum(young, rules.growth * age), old)
@@ -173,7 +175,8 @@ def _time_step(
 
 
 def _half_way(z: Floats, psi: Floats, stride: Floats, stride_slope: Floats) -> tuple[Floats, Floats]:
-    z = z + 0.5 * stride * psi * (1.0 + 0.25 * stride_slope * psi)
+    bend = 0.25 * stride_slope * psi
+    z = z + 0.5 * stride * psi * (1.0 + bend + 2.0 / 3.0 * bend**2)
     return np.abs(z), np.where(z < 0.0, -psi, psi)
 
 

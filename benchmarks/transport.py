@@ -1,9 +1,10 @@
 """Speed of footprints: python -m benchmarks.transport from the repository. Prints one table in ten minutes.
 
 CPU seconds, so that other programs count little. The kernel flies 4000 particles in one layer. The rest is
-the command `metroflux footprints` on ARL files that are written first (`arl_world`): 3 km, hourly, with
-a stable night, to 400 x 400 cells of 0.01 degree, smoothed and written. Each case has its own process, whose
-peak memory is its own; before it is timed, the same command has run on one receptor, so that all is compiled.
+the command `metroflux footprints` on files that are written first (`arl_world`): ARL packed, 3 km, hourly,
+with a stable night, to 400 x 400 cells of 0.01 degree, smoothed and written. Each case has its own process,
+whose peak memory is its own; before it is timed, the same command has run on one receptor, so that all is
+compiled.
 """
 
 import resource

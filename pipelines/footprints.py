@@ -194,7 +194,7 @@ def _batches(work: _Work, grid: Grid) -> Iterator[Batch]:
 def _batch(count: int, grid: Grid, threads: int) -> int:
     """Return how many receptors are marched together: many, for a batch reads the met; as memory allows."""
     fitting = int(_BATCH_BYTES / (8 * grid.nx * grid.ny) / threads)
-    return max(1, min(32, -(-count // threads), fitting))
+    return max(1, min(96, -(-count // threads), fitting))
 
 
 def _pieces(batch: Batch, receptors: xr.Dataset, grid: Grid) -> Iterator[tuple[np.ndarray, xr.Dataset]]:

@@ -72,14 +72,16 @@ def test_kernel_and_plain_loop_differ_by_rounding_only(
     np.testing.assert_allclose(foot.foot, plain_foot.foot, rtol=1e-5, atol=1e-9)
 
 
-@pytest.mark.parametrize("half", [0, 1])
+@pytest.mark.parametrize("estimator", ["growing", "half"])
 @pytest.mark.parametrize("height", [3.0, 40.0, 900.0])
-def test_kernel_makes_the_steps_of_the_vectorised_march(make_met, make_points, monkeypatch, half, height):
+def test_kernel_makes_the_steps_of_the_vectorised_march(
+    make_met, make_points, monkeypatch, estimator, height
+):
     met = uneven(make_met(1, wind=(8.0, -3.0), half_width=60e3))
     receptors = make_points((height,), hours=0.4, end=0.75, particles=60, duration=300.0)
-    steps, ours, foot = flown(met, receptors, half)
+    steps, ours, foot = flown(met, receptors, estimator)
     monkeypatch.setattr(transport.particles, "march", benchmark("numpy_march"))
-    other_steps, other, other_foot = flown(met, receptors, half)
+    other_steps, other, other_foot = flown(met, receptors, estimator)
     assert steps == other_steps > 1000
     for name in ("x", "y", "z", "psi", "chi_x", "spread", "age", "deposited"):
         # rounding grows along a path; with formulae written another way it starts larger
