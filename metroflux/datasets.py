@@ -281,6 +281,10 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "change_sd": _V(_TOTAL, _RATE),
         "budget": _V((*_TOTAL, "cause"), "kg2 s-2"),
         "posterior_covariance": _V(("period", "sector", "region", "region_2"), "kg2 s-2"),
+        "part": _V(("part",), kind="U", optional=True),
+        "sector_covariance": _V(("region", "period", "part", "part_2"), "kg2 s-2", optional=True),
+        "material": _V(("material",), kind="U", optional=True),
+        "traceability": _V((*_TOTAL, "material"), "1", optional=True),
     },
 })  # fmt: skip
 """Every dataset that passes between stages; see docs/data-model.md for their meaning."""

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from metroflux import schema
 from metroflux.errors import DataError
-from products import figures
+from products import attribution, figures
 from products.show import symbol
 from products.table import write_whole
 from products.totals import COVERAGE, INFORMATION_THRESHOLD, information, verdict
@@ -102,6 +102,8 @@ def render(diagnostics: xr.Dataset, posterior: xr.Dataset, totals: xr.Dataset, c
         fit=_fit(diagnostics, posterior),
         rows=_rows(run, totals),
         budget=budget,
+        materials=attribution.materials(run),
+        confused=attribution.confused(run),
         threshold=round(100 * INFORMATION_THRESHOLD),
         chosen=_hyperparameters(diagnostics),
         influential=_influential(diagnostics, factor),

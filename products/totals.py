@@ -53,6 +53,7 @@ def make_totals(
     _check_budget(found)
     totals = _dataset(found, regions, periods).assign_attrs(species=species, coverage_factor=1)
     totals["area"] = ("region", share @ area, {"units": "m2", "long_name": "area of the region"})
+    totals = totals.assign(_attribution(found))
     return schema.check(totals, "totals")
 
 
@@ -105,6 +106,22 @@ def _dataset(found: TotalsResult, regions: xr.Dataset, periods: Sequence[Period]
             "cause": ("cause", np.array(found.causes, dtype=str), {"long_name": "cause of uncertainty"}),
         },
     )
+
+
+def _attribution(found: TotalsResult) -> xr.Dataset:
+    """Return how the sectors' totals vary together, and the share of variance that rests on each material."""
+    between = {"long_name": "posterior covariance between sectors"} | _SQUARE
+    resting = {"units": "1", "long_name": "share of the posterior variance that rests on the material"}
+    ds = xr.Dataset(
+        {"sector_covariance": (("region", "period", "part", "part_2"), found.sector_covariance, between)},
+        coords={"part": ("part", np.array(found.sectors[:-1]), {"long_name": "emission sector"})},
+    )
+    if not found.materials:
+        return ds
+    names = np.array(found.materials, dtype=str)
+    ds["traceability"] = (("region", "sector", "period", "material"), found.traceability, resting)
+    text = "certificate, tank or model that shared errors are traced to"
+    return ds.assign_coords(material=("material", names, {"long_name": text}))
 
 
 def _check_budget(found: TotalsResult) -> None:
