@@ -84,6 +84,8 @@ def test_the_undamaged_file_is_read(kind):
     assert read(*READERS[kind])
 
 
+# a table that breaks off in its last line is read without it, and warned of
+@pytest.mark.filterwarnings("ignore::observations.dataset.TruncatedFileWarning")
 @pytest.mark.parametrize("kind", READERS)
 @settings(max_examples=TRIES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())

@@ -131,8 +131,8 @@ def test_the_shared_part_of_a_constant_background_does_not_average_away(make_obs
     parts = ErrorModel.from_datasets(background).budget(mean)
     # the random and the shared part have one cause, "background"
     assert np.sqrt(sum(parts.values())) == pytest.approx(np.sqrt(1e-12 + 9e-14 / 48))
-    with pytest.raises(ConfigError, match="shared by week"):
-        constant(ds, 4.2e-4, BackgroundError(shared=1e-6, by=("week",)))
+    with pytest.raises(ConfigError, match="shared by year"):
+        constant(ds, 4.2e-4, BackgroundError(shared=1e-6, by=("year",)))
 
 
 def test_a_series_is_matched_by_datum_and_its_sd_is_shared(make_observations):
