@@ -12,7 +12,7 @@ from scipy.stats import binom, t
 from metroflux.errors import ConfigError, DataError
 from observations.dataset import TruncatedFileWarning
 from observations.flux_lidar.halo import read_background, read_halo, times
-from observations.flux_lidar.mixing import cannot_say, from_aerosol, from_variance, vertical_variance
+from observations.flux_lidar.mixing import cannot_say
 from observations.flux_lidar.netcdf import read_arm, read_windcube
 from observations.flux_lidar.rays import Rays
 from observations.flux_lidar.wind import FitSettings, fit, fit_wind, to_profiles
@@ -244,44 +244,3 @@ def test_a_windcube_dbs_is_read_by_group_and_gives_its_wind(tmp_path):
         read_windcube(windcube(tmp_path / "k.nc", units="km h-1"))
     with pytest.raises(DataError, match="group 'Sweep_1'"):
         read_windcube(windcube(tmp_path / "g.nc", group="Other"))
-
-
-def red_noise(rng, sd, n=3600, memory=30.0, gates=1):
-    rho = np.exp(-1.0 / memory)
-    out = np.empty((n, gates))
-    out[0] = rng.standard_normal(gates)
-    for k in range(1, n):
-        out[k] = rho * out[k - 1] + np.sqrt(1 - rho**2) * rng.standard_normal(gates)
-    return out * sd
-
-
-def test_variance_of_w_is_free_of_noise_and_its_sd_is_that_of_repetition():
-    rng = np.random.default_rng(4)
-    w = red_noise(rng, 1.0, gates=300) + 0.7 * rng.standard_normal((3600, 300))
-    variance, sd = vertical_variance(w)
-    assert variance.mean() == pytest.approx(1.0, abs=0.05)  # 1.49 with the noise
-    assert np.median(sd) == pytest.approx(variance.std(), rel=0.2)
-
-
-def test_mixing_height_by_variance_is_within_its_sd_and_knows_when_it_cannot_say():
-    height = 100.0 + 30.0 * np.arange(60)
-    variance = np.clip(0.8 * (1 - height / 1250.0), 0.01, None)
-    found = from_variance(height, variance, 0.1 * variance)
-    assert found.height == pytest.approx(1000.0, abs=1)
-    assert 50 < found.sd < 200
-    assert "still mixed" in from_variance(height, 0 * height + 1.0, 0 * height + 0.1).reason
-    assert "no convective mixing" in from_variance(height, 0 * height + 0.05, 0 * height + 0.01).reason
-    assert "no variance" in from_variance(height, np.full(60, np.nan), 0 * height).reason
-
-
-def test_mixing_height_by_aerosol_finds_one_edge_and_refuses_two_or_none():
-    rng, height = np.random.default_rng(5), 15.0 + 30.0 * np.arange(80)
-    edge = 1.0 / (1 + np.exp((height - 1200) / 40)) + 0.2
-    noisy = edge + 0.05 * rng.standard_normal((8, 80))
-    found = from_aerosol(height, noisy)
-    assert abs(found.height - 1200) < 3 * found.sd
-    assert found.sd < 60
-    two = edge + 1.0 / (1 + np.exp((height - 600) / 40)) + 0.05 * rng.standard_normal((8, 80))
-    assert "two edges alike" in from_aerosol(height, two).reason
-    flat = 1 + 0.3 * rng.standard_normal((8, 80))
-    assert from_aerosol(height, flat).reason
