@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 import metroflux
-from metroflux.provenance import sha256_file
+from metroflux.provenance import sha256_file, sha256_json
 from metroflux.roles import check_roles
 from pipelines.config import Config, Read
 from pipelines.engine import Engine
@@ -31,22 +31,28 @@ def hash_inputs(read: Read) -> dict[Path, str]:
 
 
 def require_one_role(config: Config, hashes: Mapping[Path, str]) -> None:
-    """Stop if the same variable of a file is read in two places: as data, background, prior or plants.
+    """Stop if a variable of a file is data and prior or plants, or a file is read as data twice alike.
 
-    The content of a file is its id, so that a copy under another name is found too.
+    The content of a file is its id, so that a copy under another name is found too. Sources that read other
+    sites or variables of one file are other data.
 
     Raises
     ------
     DataError
-        Naming the file's hash and variable, and both places.
+        Naming the file's hash and what is read, and both places.
     """
-    places = {f"observations.sources[{n}]": source for n, source in enumerate(config.observations.sources)}
-    others = {
-        "background": config.background,
-        "prior.inventory": config.prior.inventory,
-        "plants": config.plants,
-    }
-    check_roles({place: _read_from(section, hashes) for place, section in (places | others).items()})
+    sources = {f"observations.sources[{n}]": source for n, source in enumerate(config.observations.sources)}
+    prior = {"prior.inventory": config.prior.inventory, "plants": config.plants}
+    emissions = {place: _read_from(section, hashes) for place, section in prior.items()}
+    check_roles(emissions)
+    for place, source in sources.items():
+        check_roles({place: _read_from(source, hashes)} | emissions)
+    how = {place: sha256_json(s.model_dump(mode="json", exclude={"file"})) for place, s in sources.items()}
+    check_roles({
+        place: [f"{hashes[source.file]} read as {how[place][:8]}"]
+        for place, source in sources.items()
+        if source.file in hashes
+    })  # fmt: skip
 
 
 def _read_from(section: object, hashes: Mapping[Path, str]) -> list[str]:

@@ -9,6 +9,7 @@ import xarray as xr
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.roles import check_roles
+from observations.components import Group, along_range
 from observations.flux_lidar.dial import air_density, gates, noise, number_density, read_dial_scan
 from observations.flux_lidar.plane import Plane, PlaneSettings, cell_areas, direct_rows, emission, plane_flux
 from observations.flux_lidar.simulator import Scene, simulate_scan
@@ -114,6 +115,15 @@ def test_a_simulated_file_is_read_and_its_plane_flux_is_near_the_truth(tmp_path)
     assert seen.sizes["obs"] == scan.mole_fraction.size
     assert {"azimuth", "elevation", "range", "gate_length"} <= set(seen.variables)
     assert seen.mole_fraction.values == pytest.approx(scan.mole_fraction.values.ravel())
+
+
+def test_the_error_of_slanted_gates_is_correlated_along_the_range():
+    scan = simulate_scan(SCENE, 0.03, np.random.default_rng(0)).isel(time=slice(0, 1))
+    seen = gates(scan, "L1", 2.0, 20.0)
+    parts = along_range(seen, Group("interference", "lidar", ("site", "hour")), 1e-8, 100.0)
+    columns = np.stack([part.column for part in parts], axis=1)
+    apart = np.abs(scan["range"].values[:, None] - scan["range"].values)
+    assert columns @ columns.T == pytest.approx(1e-16 * np.exp(-apart / 100.0))
 
 
 @pytest.mark.parametrize(

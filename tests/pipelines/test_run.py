@@ -210,6 +210,12 @@ def test_one_column_read_as_data_and_as_plants_stops_the_run_with_both_places_na
         require_one_role(both, hashes)
     other = both.model_copy(update={"plants": Plants(**yaml.safe_load(plants.replace("VAR", "h"))["plants"])})
     require_one_role(other, hashes)
+    twice = chosen.model_copy(update={"file": copy})
+    again = other.model_copy(
+        update={"observations": files.config.observations.model_copy(update={"sources": (chosen, twice)})}
+    )
+    with pytest.raises(DataError, match=r"observations.sources\[0\] and observations.sources\[1\]"):
+        require_one_role(again, hashes)
 
 
 def test_a_run_asks_for_one_role_before_it_touches_the_folder(config, tmp_path, monkeypatch):
