@@ -26,6 +26,8 @@ _NEEDED = (
     "Start time",
 )
 _HALF_DAY, _DAY = 12.0, 24.0
+_LARGEST = 1e4
+"""Velocity, intensity, backscatter and width of a working lidar are far below."""
 _BACKGROUND_NUMBER = re.compile(rb"\d+\.\d{6}")
 
 
@@ -74,6 +76,10 @@ def read_halo(path: Path) -> Rays:
     table = [body[k * (head.gates + 1) : (k + 1) * (head.gates + 1)] for k in range(rays)]
     angles = _numbers(path, [ray[0][:3] for ray in table], 3)
     values = _gates(path, table, head.gates)
+    hours, turns = angles[:, 0], np.abs(angles[:, 1:])
+    wild = int((~((hours >= 0.0) & (hours < _DAY + 1.0) & (turns <= 720.0).all(axis=1))).sum())
+    if wild or (np.abs(values[:, :, 1:]) > _LARGEST).any():
+        raise DataError(f"{path}: {wild} rays of impossible hour or angle, or a gate beyond {_LARGEST:g}")
     return _rays(head, angles, values, remarks)
 
 
@@ -93,15 +99,16 @@ def _header(path: Path, lines: list[str]) -> _Header:
     try:
         gates, points = int(fields["Number of gates"]), int(fields["Gate length (pts)"])
         length = float(fields["Range gate length (m)"])
-        start = np.datetime64(datetime.strptime(fields["Start time"].strip(), "%Y%m%d %H:%M:%S.%f"), "ns")
+        begun = datetime.strptime(fields["Start time"].strip(), "%Y%m%d %H:%M:%S.%f")
         int(fields["No. of rays in file"])
     except ValueError as fault:
         raise DataError(
             f"{path}: header: {fault}; expected the numbers and the start of a HALO file"
         ) from None
-    if min(gates, points) < 1 or not 0 < length < 1e4:
-        raise DataError(f"{path}: {gates} gates of {length:g} m and {points} points; expected at least 1")
-    return _Header(fields, gates, length, points, start, end + 1)
+    if min(gates, points) < 1 or not 0 < length < 1e4 or not 1990 <= begun.year < 2200:
+        said = f"{gates} gates of {length:g} m and {points} points, from {begun}"
+        raise DataError(f"{path}: {said}; expected at least 1, and a year that can be")
+    return _Header(fields, gates, length, points, np.datetime64(begun, "ns"), end + 1)
 
 
 def _is_ray(words: list[str]) -> bool:
