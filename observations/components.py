@@ -143,7 +143,9 @@ def exponential(
 def along_range(
     observations: xr.Dataset, settings: Group, sd: float | Floats, length_m: float
 ) -> list[Shared]:
-    """Return the error of lidar gates, correlated as exp(-|difference of inlet| / length) within a group.
+    """Return the error of lidar gates, correlated as exp(-|difference of place| / length) within a group.
+
+    The place of a gate is its `range` if there is one, else its inlet.
 
     Parameters
     ----------
@@ -153,9 +155,9 @@ def along_range(
     Raises
     ------
     ConfigError
-        If the length is not positive, a datum has no inlet height, or columns would be too many.
+        If the length is not positive, a datum has no range or inlet height, or columns would be too many.
     """
-    height = observations.inlet.values
+    height = observations["range" if "range" in observations.variables else "inlet"].values
     if length_m <= 0 or np.isnan(height).any():
         raise ConfigError(
             f"'{settings.name}': length {length_m:g} m, {int(np.isnan(height).sum())} data without height; "

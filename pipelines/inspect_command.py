@@ -9,12 +9,17 @@ from rich.panel import Panel
 from rich.table import Table
 
 from observations.contents import Contents, GasContents, look
+from observations.flux_lidar.files import kind_of
+from pipelines.inspect_lidar import inspect_lidar
 
 _UNITS = {"co2": (1e6, "ppm"), "ch4": (1e9, "ppb"), "co": (1e9, "ppb"), "n2o": (1e9, "ppb")}
 
 
 def inspect_file(path: Path, name: str, species: str | None, plot: bool, console: Console) -> None:
     """Print what a file holds, what would be used, dropped and why; draw it into the current folder."""
+    if name == "auto" and (kind := kind_of(path)):
+        inspect_lidar(path, kind, console)
+        return
     contents = look(path, name, species)
     title = f"[bold]{escape(contents.format.about)}[/] ({contents.format.name})"
     console.print(Panel(title, title=escape(path.name), title_align="left", expand=False))

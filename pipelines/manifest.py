@@ -9,19 +9,63 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 import metroflux
-from metroflux.provenance import sha256_file
-from pipelines.config import Read
+from metroflux.provenance import sha256_file, sha256_json
+from metroflux.roles import check_roles
+from pipelines.config import Config, Read
 from pipelines.engine import Engine
 from pipelines.fields import DATA, paths_of, seeds
 
 PACKAGES = ("numpy", "scipy", "xarray", "numba", "pyproj", "netCDF4", "dask", "distributed", "icechunk",
             "prefect", "pydantic", "matplotlib", "cartopy")  # fmt: skip
 
+_VARIABLES = ("mole_fraction", "value", "emission")
+"""Fields of a section that name the variable whose values enter."""
+
 
 def hash_inputs(read: Read) -> dict[Path, str]:
     """Return the SHA-256 of every input file that the configuration names."""
     return {path: sha256_file(path) for path in dict.fromkeys(paths_of(read.config)) if path.is_file()}
+
+
+def require_one_role(config: Config, hashes: Mapping[Path, str]) -> None:
+    """Stop if a variable of a file is data and prior or plants, or a file is read as data twice alike.
+
+    The content of a file is its id, so that a copy under another name is found too. Sources that read other
+    sites or variables of one file are other data.
+
+    Raises
+    ------
+    DataError
+        Naming the file's hash and what is read, and both places.
+    """
+    sources = {f"observations.sources[{n}]": source for n, source in enumerate(config.observations.sources)}
+    prior = {"prior.inventory": config.prior.inventory, "plants": config.plants}
+    emissions = {place: _read_from(section, hashes) for place, section in prior.items()}
+    check_roles(emissions)
+    for place, source in sources.items():
+        check_roles({place: _read_from(source, hashes)} | emissions)
+    how = {place: sha256_json(s.model_dump(mode="json", exclude={"file"})) for place, s in sources.items()}
+    check_roles({
+        place: [f"{hashes[source.file]} read as {how[place][:8]}"]
+        for place, source in sources.items()
+        if source.file in hashes
+    })  # fmt: skip
+
+
+def _read_from(section: object, hashes: Mapping[Path, str]) -> list[str]:
+    """Return hash and variable of all that a section reads; '*' where the format names the variables."""
+    if not isinstance(section, BaseModel):
+        return []
+    inner = [one for name in type(section).model_fields for one in _read_from(getattr(section, name), hashes)]
+    file = getattr(section, "file", None)
+    if not isinstance(file, Path) or file not in hashes:
+        return inner
+    named = [getattr(section, name) for name in _VARIABLES if hasattr(section, name)]
+    named += getattr(section, "sectors", {}).values()
+    return inner + [f"{hashes[file]}:{name}" for name in named or ["*"]]
 
 
 def shown(path: Path, config: Path) -> str:

@@ -18,7 +18,7 @@ from metroflux.provenance import Stamp, code_sha256
 from pipelines.config import Config, Read, read_config
 from pipelines.dask_mapper import open_mapper
 from pipelines.engine import Done, Engine, Stage, Watch
-from pipelines.manifest import hash_inputs, manifest_of, shown
+from pipelines.manifest import hash_inputs, manifest_of, require_one_role, shown
 from pipelines.store import CODECS, Codec, Store, remove, write_atomically
 from pipelines.watch import Silent, json_log, log
 
@@ -163,6 +163,8 @@ def _own(folder: Path) -> Iterator[None]:
 
 def _begin(folder: Path, read: Read, resume: bool) -> Stamp:
     """Return what this run's files say of it; resuming the same configuration continues the same run."""
+    hashes = hash_inputs(read)
+    require_one_role(read.config, hashes)
     store, record = Store(folder / WORK), folder / WORK / "run.json"
     known = _read_json(record)
     same = resume and known.get("config_sha256") == read.sha256
@@ -174,7 +176,7 @@ def _begin(folder: Path, read: Read, resume: bool) -> Stamp:
     (folder / WORK).mkdir(exist_ok=True)
     store.sweep()
     write_atomically(record, json.dumps({"run_id": run_id, "config_sha256": read.sha256, "pid": os.getpid()}))
-    inputs = {shown(file, read.path): digest for file, digest in hash_inputs(read).items()}
+    inputs = {shown(file, read.path): digest for file, digest in hashes.items()}
     return Stamp(run_id, read.sha256, inputs, read.config.run.institution)
 
 

@@ -18,6 +18,7 @@ from metroflux.errors import MetrofluxError
 from observations.columns import ColumnMapping, read_columns
 from observations.dataset import TruncatedFileWarning
 from observations.edits import read_edits
+from observations.flux_lidar.halo import read_background, read_halo
 from observations.formats.series import Supplement
 from observations.recognise import read
 from observations.table import Site, TableMapping, read_table
@@ -239,3 +240,41 @@ def test_a_file_cut_inside_a_line_is_never_silently_shorter(name, tmp_path):
                 continue
         told = any(issubclass(w.category, TruncatedFileWarning) for w in caught)
         assert told or ds.sizes["obs"] == whole
+
+
+HALO = """Filename:\tX.hpl
+System ID:\t7
+Number of gates:\t3
+Range gate length (m):\t30.0
+Gate length (pts):\t10
+No. of rays in file:\t1
+Scan type:\tStare
+Start time:\t20240101 23:59:58.00
+****
+23.999400   0.00  90.00
+  0 0.4500 1.500000  1.0E-6
+  1 0.5500 1.500000  1.0E-6
+  2 0.6500 1.500000  1.0E-6
+0.000600   0.00  90.00
+  0 0.4500 1.500000  1.0E-6
+  1 0.5500 1.500000  1.0E-6
+  2 0.6500 1.500000  1.0E-6
+"""
+NOISE = "610890.000000\n14318556.375000\n16794008.750000\n16789466.250000\n"
+
+
+@pytest.mark.timeout(0 if COUNT > 2000 else 120)
+@pytest.mark.parametrize(("name", "text"), [("X.hpl", HALO), ("Background_010124-000000.txt", NOISE)])
+def test_a_damaged_lidar_file_is_a_typed_error_or_possible_numbers(name, text, tmp_path):
+    dice, read_well = random.Random(f"metroflux {name}"), 0
+    reader = read_halo if name == "X.hpl" else read_background
+    for _ in range(COUNT):
+        found = attempt(reader, mutate(text, dice), tmp_path / name)
+        read_well += found is not None
+        if name == "X.hpl" and found is not None:
+            assert not (np.abs(found.velocity) > 1e4).any()
+            assert abs(found.time - np.datetime64("2024-01-02")).max() < np.timedelta64(200 * 366, "D")
+        elif found is not None:
+            assert (np.isfinite(found[1]) & (found[1] >= 0)).all()
+    print(f"{name}: {COUNT} mutations, {read_well} read")  # noqa: T201
+    assert 0.02 * COUNT < read_well < COUNT

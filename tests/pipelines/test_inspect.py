@@ -113,3 +113,34 @@ def test_a_truncated_source_warns_and_the_dataset_says_so(samples):
     with pytest.warns(TruncatedFileWarning, match="94 lines of the 27189"):
         ds = read_source(source, "ch4")
     assert ds.attrs["truncated"] == "truncated: 94 lines of the 27189 that its header says"
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        (
+            "lidar_halo/pass/soverato-2021-10-01-VAD_194_20210624_170110.hpl",
+            ["2 of 6", "the file announces 6"],
+        ),
+        (
+            "lidar_halo/pass/warsaw-2022-12-13-Stare_213_20221213_04.hpl",
+            ["HALO 213", "not declared", "point up"],
+        ),
+        (
+            "lidar_halo/xfail/warsaw-2021-10-01-Stare_213_20211001_18.hpl",
+            ["truncated: 1 whole ray", "overlap"],
+        ),
+        ("lidar_halo/pass/hyytiala-2023-08-15-background/Background_150823-122811.txt", ["400 gates"]),
+        ("lidar_arm/sgpdlppiC1.b1.20191015.120023.cdf", ["ARM Doppler", "36.6053", "wind profile: "]),
+    ],
+)
+def test_lidar_files_are_recognised_and_told(samples, name, says):
+    said = printed(samples / name)
+    assert [word for word in says if word not in said] == []
+
+
+@pytest.mark.realdata
+def test_an_empty_lidar_file_is_refused(samples):
+    with pytest.raises(DataError, match="empty"):
+        printed(samples / "lidar_halo/xfail/empty.hpl")

@@ -8,9 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+import yaml
+from pydantic import TypeAdapter
 
-from metroflux.errors import ConfigError, MetrofluxError
+from metroflux.errors import ConfigError, DataError, MetrofluxError
+from metroflux.provenance import sha256_file
+from pipelines.config import read_config
+from pipelines.manifest import require_one_role
 from pipelines.run import Options, run, status
+from pipelines.sources import TableSource
+from pipelines.stacks import Plants
 
 FAKE = Path(__file__).with_name("fake_stages.py")
 
@@ -181,3 +188,40 @@ def test_one_and_four_workers_give_the_same_bits(config, journal, tmp_path):
 def test_there_is_no_status_where_there_is_no_run(tmp_path):
     with pytest.raises(MetrofluxError, match="no run here"):
         status(tmp_path)
+
+
+def test_one_column_read_as_data_and_as_plants_stops_the_run_with_both_places_named(config, tmp_path):
+    table = tmp_path / "stack.csv"
+    table.write_text("time,name,lat,lon,h,co2\n2024-03-04T00:00,A,40,116,100,420\n")
+    (tmp_path / "copy.csv").write_text(table.read_text())
+    place = "{A: {latitude: 40, longitude: 116}}"
+    source = f"{{reader: table, file: FILE, unit: ppm, sites: {place}, mole_fraction: co2}}"
+    copy = tmp_path / "copy.csv"
+    plants = f"plants: {{file: {copy}, units: t yr-1, height: h, relative_sd: 1, emission: VAR}}"
+    files = read_config(config, None)
+    adapter = TypeAdapter(TableSource)
+    chosen = adapter.validate_python(yaml.safe_load(source.replace("FILE", str(table))))
+    both = files.config.model_copy(update={
+        "observations": files.config.observations.model_copy(update={"sources": (chosen,)}),
+        "plants": Plants(**yaml.safe_load(plants.replace("VAR", "co2"))["plants"]),
+    })  # fmt: skip
+    hashes = {path: sha256_file(path) for path in (table, copy)}
+    with pytest.raises(DataError, match=r"used twice: \w{64}:co2 in observations.sources\[0\] and plants"):
+        require_one_role(both, hashes)
+    other = both.model_copy(update={"plants": Plants(**yaml.safe_load(plants.replace("VAR", "h"))["plants"])})
+    require_one_role(other, hashes)
+    twice = chosen.model_copy(update={"file": copy})
+    again = other.model_copy(
+        update={"observations": files.config.observations.model_copy(update={"sources": (chosen, twice)})}
+    )
+    with pytest.raises(DataError, match=r"observations.sources\[0\] and observations.sources\[1\]"):
+        require_one_role(again, hashes)
+
+
+def test_a_run_asks_for_one_role_before_it_touches_the_folder(config, tmp_path, monkeypatch):
+    def refuse(chosen, hashes):
+        raise DataError("used twice")
+
+    monkeypatch.setattr("pipelines.run.require_one_role", refuse)
+    with pytest.raises(DataError, match="used twice"):
+        run(config, tmp_path / "out", Options(), recipe=fake("RECIPE"))

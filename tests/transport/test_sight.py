@@ -8,6 +8,8 @@ from pyproj import Geod
 import transport.footprints as footprints_module
 from metroflux import schema
 from metroflux.errors import DataError
+from observations.flux_lidar.dial import gates
+from observations.flux_lidar.simulator import Scene, simulate_scan
 from transport.footprints import FootprintSettings, compute_footprints
 from transport.jacobian import build_jacobian
 from transport.met import crs_of, to_lonlat
@@ -192,3 +194,19 @@ def test_points_of_a_gate_are_even():
     distance, weight = gate_ranges(1000.0, 100.0)
     assert weight @ distance == pytest.approx(1000.0)
     assert weight @ (distance - 1000.0) ** 2 == pytest.approx(100.0**2 / 12, rel=0.05)
+
+
+def test_the_gates_of_a_dial_scan_become_receptors_at_their_heights(make_met):
+    met = make_met()
+    lon, lat = (float(a) for a in to_lonlat(crs_of(met), 0.0, 0.0))
+    scan = simulate_scan(
+        Scene(np.arange(300.0, 451.0, 50.0), np.array([5.0, 30.0])), 0.03, np.random.default_rng(0)
+    )
+    scan = scan.assign(
+        latitude=((), lat, {"units": "degrees_north"}), longitude=((), lon, {"units": "degrees_east"}),
+        time=np.full(2, END),
+    )  # fmt: skip
+    found = make_receptors(gates(scan, "L1", 20.0, 0.0), met, SETTINGS)
+    middle = found.height.values.mean(axis=1).reshape(2, 3)
+    expected = 20.0 + np.array([325.0, 375.0, 425.0]) * np.sin(np.radians([[5.0], [30.0]]))
+    np.testing.assert_allclose(middle, expected, atol=0.1)
