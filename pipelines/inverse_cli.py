@@ -36,3 +36,28 @@ def solve(
     from pipelines.problem_command import solve_command
 
     solve_command(file, output, memory_gb, OUT)
+
+
+@inverse.command()
+def osse(
+    config: ConfigFile,
+    draws: Annotated[int, typer.Option(min=0, help="truths drawn; 0: only the exact ranking")] = 100,
+    without: Annotated[
+        list[str] | None, typer.Option(metavar="SITE[,SITE]", help="a network without these; repeatable")
+    ] = None,
+    add: Annotated[
+        list[str] | None, typer.Option(metavar="NAME,LAT,LON,HEIGHT", help="a network with it; repeatable")
+    ] = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="table to write, .csv or .json")
+    ] = Path("osse.csv"),
+    seed: Annotated[int, typer.Option(help="of truths and errors")] = 1,
+    run_folder: RunOfIt = None,
+    workers: Workers = CORES,
+) -> None:
+    """Observing-system experiment: bias, coverage, skill and information of networks, before they stand."""
+    from pipelines.osse_command import Experiment, Tower, osse_command
+
+    left_out = tuple(tuple(s.strip() for s in group.split(",")) for group in without or ())
+    wanted = Experiment(draws, seed, left_out, tuple(Tower.parse(text) for text in add or ()))
+    osse_command(config, wanted, output, run_folder, workers, OUT)
