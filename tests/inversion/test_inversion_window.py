@@ -69,7 +69,9 @@ def test_fourteen_nights_sliding_equal_the_single_solve_of_each_window(inputs_of
     window = Window.of(take_data(problem, np.concatenate(nights[:5])))
     for k in range(5, 14):
         within = np.concatenate(nights[k - 5 : k + 1])
-        window = window.append(take_data(problem, within)).drop(6)
+        window = window.append(take_data(problem, within))
+        _close(window, take_data(problem, within))
+        window = window.drop(6)
         _close(window, take_data(problem, within[6:]))
 
 
