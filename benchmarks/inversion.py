@@ -24,6 +24,7 @@ from inversion.problem import PriorError, Problem
 from inversion.rows import SlicedRows
 from inversion.solver import GIB, condition, estimate_memory, solve
 from inversion.threads import one_thread
+from inversion.window import Window, take_data
 from metroflux.correlated import SiteCorrelated
 from metroflux.parallel import serial
 from metroflux.uncertainty import ErrorModel
@@ -188,11 +189,40 @@ def other_forms(case: Case) -> str:
     return "; ".join(lines)
 
 
+def appended(case: Case) -> str:
+    """Append the last twelfth of the data to the window of the others, drop as many, and solve anew."""
+    problem, new = make_problem(case), case.data // 12
+    tail = np.arange(case.data)
+    first, last = take_data(problem, tail[:-new]), take_data(problem, tail[new:])
+    condition(take_data(problem, tail[:50]))  # compiles
+    window = Window.of(first, memory_limit=24 * GIB)
+    clock = Clock()
+    window = window.append(problem, memory_limit=24 * GIB)
+    cheap = clock.lap(f"append {new} to {case.data - new}")
+    fresh = condition(problem, memory_limit=24 * GIB)
+    dear = clock.lap("solve anew")
+    apart = [_apart(window.now.flux, fresh.flux)]
+    del fresh
+    clock.lap("two means")
+    window = window.drop(new)
+    clock.lap(f"drop the oldest {new}")
+    apart.append(_apart(window.now.flux, condition(last, memory_limit=24 * GIB).flux))
+    return (
+        f"{clock.line()}; appending {dear / cheap:.1f} times cheaper; means differ by {apart[0]:.1e} after "
+        f"appending and {apart[1]:.1e} after dropping, of the largest change"
+    )
+
+
+def _apart(ours: Floats, theirs: Floats) -> float:
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+
+
 CASES: dict[str, tuple[Case, Callable[[Case], str]]] = {
     "500 x 5 x 201,600": (Case(500, 5, 56, 60, 9, 33, 3.0), every_sd),
     "2,000 x 20,000": (Case(2000, 1, 8, 50, 8, 25), every_sd),
     "2,000 x 20,000 dense": (Case(2000, 1, 8, 50, 8, 50), every_sd),
     "other forms": (Case(600, 1, 168, 50, 24, 25), other_forms),
+    "append 500 to 5,500": (Case(6000, 1, 720, 50, 24, 16), appended),
     "5,000 x 7,200,000": (Case(5000, 1, 720, 100, 24, 32), totals_only),
     "20,000 x 7,200,000": (Case(20000, 1, 720, 100, 24, 32), totals_only),
 }

@@ -67,18 +67,27 @@ class Factor:
             If C is not positive definite.
         """
         with one_thread():
-            norm, diagonal = _norm(C), np.diag(C).copy()
-            try:
-                lower = cholesky(C, lower=True, overwrite_a=overwrite, check_finite=False)
-            except LinAlgError as fault:
-                raise DataError(
-                    f"C = HBH' + R of {len(C)} data is not positive definite ({fault}); the least variance "
-                    f"on its diagonal is {diagonal.min():g}, the most {diagonal.max():g} (mol mol-1)2: "
-                    "expected larger random errors or prior correlations that are positive definite"
-                ) from None
-            lower = np.asfortranarray(lower)
-            rcond, _ = dpocon(lower, norm, uplo="L")
-        return cls(lower, float(1 / rcond) if rcond > 0 else float("inf"))
+            norm, variances = _norm(C), np.diag(C).copy()
+            lower = np.asfortranarray(_cholesky(C, variances, overwrite))
+        return cls(lower, _condition(lower, norm))
+
+    def extended(self, C: Floats) -> "Factor":
+        """Return the factor of C, whose leading block is this LL', in the memory of C, Fortran order.
+
+        L21 = C21 L11^-T and L22 L22' = C22 - L21 L21' (Golub and Van Loan 2013, section 4.2.9).
+
+        Raises
+        ------
+        DataError
+            If C is not positive definite.
+        """
+        n = len(self.lower)
+        with one_thread():
+            norm, variances = _norm(C), np.diag(C).copy()
+            below = solve_triangular(self.lower, C[:n, n:], lower=True, check_finite=False).T
+            C[n:, n:] = _cholesky(C[n:, n:] - below @ below.T, variances[n:], overwrite=True)
+            C[:n, :n], C[n:, :n], C[:n, n:] = self.lower, below, 0.0
+        return Factor(C, _condition(C, norm))
 
     @cached_property
     def logdet(self) -> float:
@@ -105,6 +114,22 @@ class Factor:
         with one_thread():
             half, _ = dpotri(self.lower, lower=1)
         return np.tril(half) + np.tril(half, -1).T
+
+
+def _cholesky(C: Floats, variances: Floats, overwrite: bool) -> Floats:
+    try:
+        return np.asarray(cholesky(C, lower=True, overwrite_a=overwrite, check_finite=False))
+    except LinAlgError as fault:
+        raise DataError(
+            f"C = HBH' + R of {len(C)} data is not positive definite ({fault}); the least variance "
+            f"on its diagonal is {variances.min():g}, the most {variances.max():g} (mol mol-1)2: "
+            "expected larger random errors or prior correlations that are positive definite"
+        ) from None
+
+
+def _condition(lower: Floats, norm: float) -> float:
+    rcond, _ = dpocon(lower, norm, uplo="L")
+    return float(1 / rcond) if rcond > 0 else float("inf")
 
 
 def _norm(C: Floats) -> float:

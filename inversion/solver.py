@@ -40,7 +40,7 @@ def solve(
         If the memory estimate is above the limit or C is not positive definite.
     """
     rows = SlicedRows.from_csr(problem.H, problem.shape[2])
-    _refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=True), memory_limit, workers)
+    refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=True), memory_limit, workers)
     factor, K = _factor(problem, rows, mapper)
     inputs = StateInputs(rows, problem.covariances, factor)
     taken, kernel = _variances(inputs, state_items(rows, problem.shape[1]), mapper)
@@ -66,7 +66,7 @@ def condition(
         If the memory estimate is above the limit or C is not positive definite.
     """
     rows = SlicedRows.from_csr(problem.H, problem.shape[2])
-    _refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=False), memory_limit, workers)
+    refuse_too_large(problem, _estimate(problem, rows, workers, every_sd=False), memory_limit, workers)
     return Conditioned(problem, *_factor(problem, rows, mapper))
 
 
@@ -84,7 +84,8 @@ def _estimate(problem: Problem, rows: SlicedRows, workers: int, every_sd: bool) 
     return square + jacobian + state + workers * block
 
 
-def _refuse_too_large(problem: Problem, need: int, limit: float, workers: int) -> None:
+def refuse_too_large(problem: Problem, need: int, limit: float, workers: int) -> None:
+    """Raise a DataError if a problem needs more memory than allowed, bytes."""
     if need > limit:
         n, sectors, times, cells = problem.shape
         raise DataError(
@@ -98,12 +99,17 @@ def _factor(problem: Problem, rows: SlicedRows, mapper: Mapper) -> tuple[Factor,
     """Return the factor of C, and K."""
     with one_thread():
         K = gram(GramInputs.of(rows, problem.covariances), mapper)
-        C = np.array(K, order="F")
-        for start in range(0, len(C), 512):
-            some = slice(start, start + 512)
-            C[:, some] += problem.scaled_design @ problem.scaled_design[some].T
-        problem.errors.add_to(C)
-        return Factor.of(C, overwrite=True), K
+        return Factor.of(with_errors(problem, K), overwrite=True), K
+
+
+def with_errors(problem: Problem, K: Floats) -> Floats:
+    """Return C = K + G Sg G' + R in memory of its own, Fortran order."""
+    C = np.array(K, order="F")
+    for start in range(0, len(C), 512):
+        some = slice(start, start + 512)
+        C[:, some] += problem.scaled_design @ problem.scaled_design[some].T
+    problem.errors.add_to(C)
+    return C
 
 
 def _variances(inputs: StateInputs, items: Sequence[StateBlock], mapper: Mapper) -> tuple[Floats, Floats]:

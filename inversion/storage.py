@@ -28,14 +28,14 @@ def write(path: Path, problem: Problem, arrays: dict[str, Floats], condition: fl
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     groups = {
         "coords": problem.coords,
-        "data": _data(problem),
-        "prior": _prior(problem),
+        "data": data_of(problem),
+        "prior": prior_of(problem),
         "solution": xr.Dataset({name: (_DIMS[name], values) for name, values in arrays.items()}),
     }
     try:
         xr.Dataset(attrs={"layout": LAYOUT, "condition": condition}).to_netcdf(part, engine="netcdf4")
         for name, ds in groups.items():
-            ds.to_netcdf(part, mode="a", group=name, engine="netcdf4", encoding=_encoding(ds))
+            ds.to_netcdf(part, mode="a", group=name, engine="netcdf4", encoding=encoding_of(ds))
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
@@ -50,21 +50,22 @@ def read(path: Path) -> tuple[Problem, dict[str, Floats], float]:
         If the file is not a solution of this layout.
     """
     try:
-        attrs = _group(path, None).attrs
+        attrs = read_group(path, None).attrs
     except (OSError, ValueError) as fault:
         raise DataError(f"{path}: cannot be read ({fault}); expected a saved solution") from None
     if attrs.get("layout") != LAYOUT:
         raise DataError(f"{path}: layout is {attrs.get('layout')!r}, expected {LAYOUT!r}")
-    solution = _group(path, "solution")
+    solution = read_group(path, "solution")
     arrays = {name: solution[name].values for name in _DIMS}
     return (
-        _problem(_group(path, "coords"), _group(path, "data"), _group(path, "prior")),
+        problem_of(read_group(path, "coords"), read_group(path, "data"), read_group(path, "prior")),
         arrays,
         attrs["condition"],
     )
 
 
-def _data(problem: Problem) -> xr.Dataset:
+def data_of(problem: Problem) -> xr.Dataset:
+    """Return data, H, errors and parameters as plain arrays."""
     random, parameters, fading = problem.errors.random, problem.parameters, problem.errors.correlated
     n = len(problem.datum_id)
     design = _columns([p.column for p in parameters], n)
@@ -94,7 +95,8 @@ def _data(problem: Problem) -> xr.Dataset:
     })  # fmt: skip
 
 
-def _prior(problem: Problem) -> xr.Dataset:
+def prior_of(problem: Problem) -> xr.Dataset:
+    """Return the prior and how its errors are correlated as plain arrays."""
     errors = problem.prior_errors
     ds = xr.Dataset({
         "sector": ("sector", _text(problem.sectors)),
@@ -113,7 +115,9 @@ def _prior(problem: Problem) -> xr.Dataset:
     return ds.assign(given).assign(masks)
 
 
-def _prior_error(prior: xr.Dataset, i: int) -> PriorError:
+def prior_error(prior: xr.Dataset, i: int) -> PriorError:
+    """Return how the errors of one sector are correlated."""
+
     def given(name: str) -> float | None:
         return None if np.isnan(prior[name][i]) else float(prior[name][i])
 
@@ -144,8 +148,9 @@ def _errors(data: xr.Dataset) -> ErrorModel:
     )  # fmt: skip
 
 
-def _problem(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem:
-    errors = tuple(_prior_error(prior, i) for i in range(prior.sizes["sector"]))
+def problem_of(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem:
+    """Return the problem that `data_of` and `prior_of` tell of."""
+    errors = tuple(prior_error(prior, i) for i in range(prior.sizes["sector"]))
     parameters = tuple(
         Parameter(str(name), str(data.parameter_cause.values[i]), data.parameter_column.values[:, i],
                   float(data.parameter_sd[i]), str(data.parameter_unit.values[i]))
@@ -173,7 +178,8 @@ def _problem(coords: xr.Dataset, data: xr.Dataset, prior: xr.Dataset) -> Problem
     )
 
 
-def _group(path: Path, group: str | None) -> xr.Dataset:
+def read_group(path: Path, group: str | None = None) -> xr.Dataset:
+    """Return a group of a netCDF file, in memory, with text as text."""
     with xr.open_dataset(path, group=group, engine="netcdf4") as opened:
         ds = opened.load()
     text = {str(name): ds[name].astype(str) for name in ds.variables if ds[name].dtype.kind in "OT"}
@@ -182,7 +188,8 @@ def _group(path: Path, group: str | None) -> xr.Dataset:
     )
 
 
-def _encoding(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
+def encoding_of(ds: xr.Dataset) -> dict[str, dict[str, Any]]:
+    """Return how to write a dataset exactly: no fill values, times in ns."""
     plain: dict[str, Any] = {"_FillValue": None}
     time = {"units": "nanoseconds since 1970-01-01", "dtype": "int64"}
     return {

@@ -9,7 +9,7 @@ from metroflux.datasets import SCHEMAS, SPACE, Variable
 from metroflux.errors import SchemaError
 from metroflux.units import FILL_LIMIT
 
-__all__ = ["ATTRIBUTES", "SCHEMAS", "VERSION", "check"]
+__all__ = ["ATTRIBUTES", "SCHEMAS", "VERSION", "check", "faults"]
 
 VERSION = "1"
 _SPACES = (("y", "x"), ("source_region",), ("region",))
@@ -36,13 +36,14 @@ def check(ds: xr.Dataset, schema: str, where: str = "") -> xr.Dataset:
         Listing all faults at once: absent variables, dims and order, units, type, NaN, infinity, fill values,
         empty dimensions.
     """
-    faults = list(_faults(ds, SCHEMAS[schema]))
-    if faults:
-        raise SchemaError(f"{where + ': ' if where else ''}{schema}: " + "; ".join(faults))
+    found = list(faults(ds, SCHEMAS[schema]))
+    if found:
+        raise SchemaError(f"{where + ': ' if where else ''}{schema}: " + "; ".join(found))
     return ds
 
 
-def _faults(ds: xr.Dataset, spec: Mapping[str, Variable]) -> Iterator[str]:
+def faults(ds: xr.Dataset, spec: Mapping[str, Variable]) -> Iterator[str]:
+    """Yield what of a dataset is not as each variable is wanted."""
     space = next((dims for dims in _SPACES if set(dims) <= set(map(str, ds.dims))), _SPACES[0])
     used = {dim for name in spec if name in ds.variables for dim in ds[name].dims}
     for dim in sorted(map(str, used - _MAY_BE_EMPTY)):

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from metroflux.errors import HeldError, MetrofluxError
+from pipelines.arguments import CORES, ERR, OUT, ConfigFile, Workers
+from pipelines.inverse_cli import inverse
 
 cli = typer.Typer(
     help="Urban greenhouse-gas emissions from atmospheric measurements, with traceable uncertainty.",
@@ -19,14 +20,9 @@ cli = typer.Typer(
 )
 observations = typer.Typer(help="Look at files of observations.", no_args_is_help=True)
 cli.add_typer(observations, name="observations")
-OUT, ERR = Console(), Console(stderr=True)
-CORES = os.cpu_count() or 1
+cli.add_typer(inverse)
 
-ConfigFile = Annotated[Path, typer.Argument(metavar="CONFIG", help="configuration, YAML")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
-Workers = Annotated[
-    int, typer.Option(min=1, max=1024, help="processes; the result is the same for any number")
-]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="URL", help="existing Dask cluster, such as tcp://host:8786")
 ]

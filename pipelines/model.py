@@ -7,7 +7,7 @@ from scipy.sparse import csr_matrix
 from inversion.diagnostics import diagnose
 from inversion.mixture import Mixture, Posterior
 from inversion.parameters import offsets, scale
-from inversion.problem import assemble
+from inversion.problem import Problem, assemble
 from inversion.settings import Parameter, PriorError
 from inversion.simulate import simulate
 from inversion.solution import Solution
@@ -246,8 +246,8 @@ def parameters(config: Config, data: xr.Dataset) -> list[Parameter]:
     return found
 
 
-def invert(job: Job) -> Outputs:
-    """Solve for the fluxes."""
+def problem_of(job: Job) -> Problem:
+    """Put the inverse problem together."""
     config = config_of(job)
     data, prior = job.dataset("observations"), job.dataset("prior")
     if "transport_ensemble" in job.inputs:
@@ -256,7 +256,7 @@ def invert(job: Job) -> Outputs:
     if "plants" in job.inputs:
         background, more = with_plants(background, job.dataset("plant_footprints"), job.dataset("plants"))
         numbers += more
-    problem = assemble(
+    return assemble(
         data,
         background,
         job.dataset("jacobian"),
@@ -265,8 +265,12 @@ def invert(job: Job) -> Outputs:
         numbers,
         durations(config),
     )
+
+
+def invert(job: Job) -> Outputs:
+    """Solve for the fluxes."""
     mapper: Mapper = job.mapper
-    return {"solution": solved(problem, config.inversion, mapper)}
+    return {"solution": solved(problem_of(job), config_of(job).inversion, mapper)}
 
 
 def evaluate(job: Job) -> Outputs:

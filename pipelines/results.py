@@ -26,7 +26,7 @@ from priors.regions import DOMAIN, region_weights, regional_regions
 from products.export import write_netcdf
 from products.fields import mean_fields, step_fields
 from products.maps import draw_maps
-from products.periods import named_periods
+from products.periods import Period, named_periods
 from products.places import Outline, Site, outlines_from_geojson
 from products.report import Context, write_report
 from products.table import write_csv
@@ -44,12 +44,15 @@ LIMITS = (
 
 def total(job: Job) -> Outputs:
     """Make the totals of each region, sector and period."""
-    config = config_of(job)
-    regions = _regions(job)
-    # the report and the page are about the whole run, whatever else is asked for
-    kinds = dict.fromkeys(("run", *config.products.periods))
-    periods = named_periods(_observed(job), list(kinds))
+    regions, periods = wanted(job)
     return {"totals": make_totals(solution_of(job), regions, periods, job.mapper), "regions": regions}
+
+
+def wanted(job: Job) -> tuple[xr.Dataset, tuple[Period, ...]]:
+    """Return the regions and periods of which totals are made."""
+    # the report and the page are about the whole run, whatever else is asked for
+    kinds = dict.fromkeys(("run", *config_of(job).products.periods))
+    return _regions(job), named_periods(_observed(job), list(kinds))
 
 
 def _observed(job: Job) -> Times:
