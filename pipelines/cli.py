@@ -148,6 +148,22 @@ def inspect(
     inspect_file(file, form, species, plot, OUT)
 
 
+@observations.command()
+def compare(
+    dataset: Annotated[
+        Path, typer.Argument(metavar="DATASET", help="observations that metroflux wrote, or a run")
+    ],
+    sites: Annotated[list[str] | None, typer.Argument(metavar="[SITE]...", help="default: all")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="CSV", help="also write it")
+    ] = None,
+) -> None:
+    """Compare sites over their common hours, with the errors that they share: E_n, zeta."""
+    from pipelines.compare_command import compare_sites
+
+    compare_sites(dataset, tuple(sites or ()), output, OUT)
+
+
 @cli.command()
 def serve(
     config: ConfigFile,

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 from rich.console import Console
 
 from metroflux.errors import ConfigError, DataError
@@ -25,7 +26,7 @@ def trace_command(
         raise ConfigError("trace: expected a DATUM_ID, or --mean with a site (or 'all')")
     if plot is not None and plot.suffix not in (".svg", ".png"):
         raise ConfigError(f"--plot '{plot}'; expected a file that ends in .svg or .png")
-    ds = read_observations(_selected(dataset) if dataset.is_dir() else dataset)
+    ds = observations_of(dataset)
     if datum_id is not None:
         tree = trace_datum(ds, datum_id)
     else:
@@ -39,9 +40,14 @@ def trace_command(
         out.print(str(plot), markup=False, highlight=False, soft_wrap=True)
 
 
-def _selected(run: Path) -> Path:
-    """Return the observations that a run used."""
-    found = sorted(run.glob(".work/selection-*/selected.nc"), key=lambda path: path.stat().st_mtime)
+def observations_of(dataset: Path) -> xr.Dataset:
+    """Return the observations of a file that metroflux wrote, or those that a run used."""
+    return read_observations(_of_run(dataset) if dataset.is_dir() else dataset)
+
+
+def _of_run(run: Path) -> Path:
+    """Return the observations that a run solved with."""
+    found = sorted(run.glob(".work/*/observations.nc"), key=lambda path: path.stat().st_mtime)
     if not found:
         raise DataError(
             f"{run}: no observations of a run in it; expected the folder of a run, or a netCDF file"

@@ -150,10 +150,13 @@ def mean_result(observations: xr.Dataset, rows: npt.NDArray[np.bool_], label: st
     Raises
     ------
     DataError
-        If no datum is chosen or one is flagged.
+        If no datum is chosen, or one is flagged or NaN.
     """
     if not rows.any() or (observations.flag.values[rows] != GOOD).any():
         raise DataError(f"{label}: {int(rows.sum())} data chosen, some flagged; expected good data only")
+    missing = int((~np.isfinite(observations.mole_fraction.values[rows])).sum())
+    if missing:
+        raise DataError(f"{label}: {missing} of {int(rows.sum())} mole fractions are NaN; expected numbers")
     k = rows / rows.sum()
     random, shared = components(observations)
     noise = float(np.sqrt(sum(np.sum((k * r.sd) ** 2) for r in random)))
