@@ -9,6 +9,12 @@ import xarray as xr
 from inversion.problem_file import read_problem, write_problem
 from inversion.solver import solve
 from metroflux.errors import DataError
+from metroflux.grid import Grid
+from metroflux.time import time_encoding
+from transport.interchange.lonlat import Axes, Known, Releases, footprints_lonlat, to_grid
+from transport.interchange.read import read_footprints
+from transport.interchange.stilt import write_stilt
+from transport.jacobian import build_jacobian
 
 HOUR = 3600.0
 
@@ -114,3 +120,43 @@ def test_what_is_no_netcdf_is_refused(tmp_path):
     (tmp_path / "p.nc").write_text("nothing")
     with pytest.raises(DataError, match="cannot be read"):
         read_problem(tmp_path / "p.nc")
+
+
+def test_a_jacobian_of_footprint_files_is_the_matrix_of_a_problem(tmp_path):
+    """The way of docs/problem.md: footprints of another model, put on the grid and summed, and solved."""
+    grid, start = Grid("EPSG:32631", 350e3, 5_750e3, 50e3, 50e3, 6, 5), np.datetime64("2024-06-01", "ns")
+    foot = np.random.default_rng(7).random((2, 3, 10, 14)) ** 4
+    axes = Axes(0.8 + 0.3 * np.arange(14), 51.9 + 0.2 * np.arange(10), np.array([[0, 1], [1, 2], [2, 3.0]]))
+    times, place = (
+        start + np.array([6, 9]) * np.timedelta64(1, "h"),
+        [np.full(2, v) for v in (52.5, 1.5, 30.0)],
+    )
+    made = Releases(times, np.full(2, 3600.0), *place, "made")
+    write_stilt(footprints_lonlat(foot, axes, made, Known(), "test"), tmp_path)
+    files = [read_footprints(path) for path in sorted(tmp_path.glob("*.nc"))]
+    edges = start + np.arange(0, 13, 3) * np.timedelta64(1, "h")
+    parts = [build_jacobian(to_grid(file, grid), edges) for file in files]
+    rows = [np.diff(part.row_start.values) for part in parts]
+    one = parts[0][["flux_time_bounds", "cell_area", "x", "y", "spatial_ref"]].reset_coords("cell_area")
+    state = ("sector", "flux_time", "cell")
+    sd = np.full((1, 4, 30), 1e-6)
+    units = {"units": "mol m-2 s-1"}
+    own = one.assign(
+        datum_id=("obs", np.array([str(part.datum_id.values[0]) for part in parts])),
+        site=("obs", np.array(["A", "A"])), time=("obs", times),
+        mole_fraction=("obs", np.array([4.1e-4, 4.2e-4]), {"units": "mol mol-1"}),
+        sensitivity=("nonzero", np.concatenate([p.sensitivity.values for p in parts]),
+                     {"units": "m2 s mol-1"}),
+        column=("nonzero", np.concatenate([p.column.values for p in parts])),
+        row=("nonzero", np.repeat([0, 1], np.concatenate(rows))),
+        random=("random", np.array(["transport"])),
+        random_variance=(("obs", "random"), np.full((2, 1), 1e-12), {"units": "mol2 mol-2"}),
+        sector=("sector", np.array(["all"])), flux=(state, 0 * sd, units), flux_sd=(state, sd, units),
+        length=("sector", np.array([1e5]), {"units": "m"}),
+        duration=("sector", np.array([1e4]), {"units": "s"}),
+    ).assign_attrs(layout="metroflux problem 1", species="co2")  # fmt: skip
+    own.to_netcdf(tmp_path / "own", encoding=time_encoding(own))
+    problem, _ = read_problem(tmp_path / "own")
+    want = [part.sensitivity.values.sum() for part in parts]
+    np.testing.assert_allclose(np.asarray(problem.H.sum(axis=1)).ravel(), want, rtol=1e-12)
+    assert np.all(solve(problem).flux_sd <= 1e-6)

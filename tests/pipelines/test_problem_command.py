@@ -15,6 +15,7 @@ from pipelines import stages
 from pipelines.config import read_config
 from pipelines.engine import Engine
 from pipelines.problem_command import problem_command, solve_command
+from pipelines.run import WORK
 from pipelines.store import Store
 from pipelines.watch import Silent
 
@@ -74,3 +75,13 @@ def test_a_file_without_wanted_totals_gives_that_of_all(responses, tmp_path):
 def test_a_folder_that_holds_no_run_is_refused(responses, tmp_path):
     with pytest.raises(ConfigError, match="no run here"):
         problem_command(responses, tmp_path / "p.nc", tmp_path / "none", 1, Console(file=StringIO()))
+
+
+def test_stages_done_in_a_run_are_not_done_again(responses, tmp_path, monkeypatch):
+    run, console = tmp_path / "run", Console(file=StringIO())
+    (run / WORK).mkdir(parents=True)
+    problem_command(responses, tmp_path / "first.nc", run, 1, console)
+    monkeypatch.setattr(Engine, "_make", lambda *_: pytest.fail("a stage was done again"))
+    problem_command(responses, tmp_path / "second.nc", run, 1, console)
+    first, second = (xr.load_dataset(tmp_path / f"{name}.nc") for name in ("first", "second"))
+    xr.testing.assert_identical(first, second)
