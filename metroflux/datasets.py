@@ -131,6 +131,7 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "emission": _V(("obs",), "mol s-1"),
         "emission_sd": _V(("obs",), "mol s-1"),
         "shared": _V(("shared",), kind="U"),
+        "shared_cause": _V(("shared",), kind="U"),
         "emission_shared": _V(("obs", "shared"), "mol s-1"),
         "weight": _V(("obs", "y", "x"), "1"),
     },

@@ -15,8 +15,8 @@ from observations.flux_lidar.dial import air_density
 from observations.flux_lidar.rays import Floats
 from observations.metrology.comparison import Result
 
-_COMMON = ("lidar-cross-section",)
-"""Causes of more than one plane, by the name that gates have too (observations.components)."""
+_COMMON = {"lidar-cross-section": "lidar"}
+"""Causes of more than one plane and their line of the budget, as gates have them too."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +154,9 @@ def direct_rows(results: Sequence[Result], when: Mapping[str, tuple[np.datetime6
             "emission": ("obs", np.array([r.value for r in results]), rate),
             "emission_sd": ("obs", np.array(own), rate),
             "shared": ("shared", np.array(shared, dtype=str)),
+            "shared_cause": ("shared", np.array([_COMMON.get(n, n) for n in shared], dtype=str)),
             "emission_shared": (("obs", "shared"), columns, rate),
             "weight": (("obs", "y", "x"), weight.values.astype(np.float64), {"units": "1"}),
         },
     )
-    return schema.check(ds.set_coords(["shared"]), "direct_fluxes", "plane fluxes")
+    return schema.check(ds.set_coords(["shared", "shared_cause"]), "direct_fluxes", "plane fluxes")
