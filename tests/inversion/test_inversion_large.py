@@ -8,6 +8,7 @@ from inversion.gradient import apply_data_covariance, iterate_mean
 from inversion.solver import condition
 from inversion.tiles import condition_on_disk
 from metroflux.errors import DataError
+from pipelines.dask_mapper import open_mapper
 
 N = 40
 
@@ -66,11 +67,21 @@ def test_factor_in_tiles_equals_that_of_lapack(problem, tmp_path, width):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-10 * np.abs(b).max())
 
 
-def test_tiles_have_the_same_bits_with_two_workers(problem, tmp_path):
+@pytest.fixture(params=["threads", pytest.param("processes of Dask", marks=pytest.mark.slow)])
+def two_workers(request):
+    """Give a mapper with two workers."""
+    if request.param == "threads":
+        yield _two_threads
+        return
+    with open_mapper(2) as mapper:
+        yield mapper
+
+
+def test_tiles_have_the_same_bits_with_two_workers(problem, tmp_path, two_workers):
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
     condition_on_disk(problem, tmp_path / "a", width=7)
-    condition_on_disk(problem, tmp_path / "b", _two_threads, width=7)
+    condition_on_disk(problem, tmp_path / "b", two_workers, width=7)
     files = sorted(path.name for path in (tmp_path / "a").iterdir())
     assert len(files) == 2 * 6 * 7 // 2
     for name in files:
