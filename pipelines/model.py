@@ -222,6 +222,8 @@ def _prior_errors(config: Config, prior: xr.Dataset) -> dict[str, PriorError]:
             error.length_km * 1e3,
             error.duration_h * 3600.0,
             error.form,
+            length_y=None if error.length_y_km is None else error.length_y_km * 1e3,
+            per_axis=error.per_axis,
             hour_duration=None if error.hour_duration_h is None else error.hour_duration_h * 3600.0,
         )
         for name, error in chosen.items()

@@ -159,33 +159,37 @@ class Response(Section):
 Transport = Annotated[Particles | Response, Field(discriminator="model")]
 
 
-class SectorError(Section):
+class Correlation(Section):
+    """How the errors of a sector's prior go together in space and time."""
+
+    length_km: NotNegative = Field(description="correlation length of the errors, km; 0: none")
+    length_y_km: Positive | None = Field(
+        default=None,
+        description="the same northward, km; none: as `length_km`, which is then in all directions",
+    )
+    per_axis: bool = Field(
+        default=False, description="correlate by eastward times northward distance in place of the distance"
+    )
+    form: Literal["exponential", "gaussian", "matern32", "matern52"] = Field(
+        default="exponential", description="correlation with distance"
+    )
+    duration_h: NotNegative = Field(description="correlation time of the errors, h; 0: none")
+    hour_duration_h: NotNegative | None = Field(
+        default=None, description="correlate by day times hour of day (this, h); none: by the lag in time"
+    )
+
+
+class SectorError(Correlation):
     """Prior uncertainty of one sector."""
 
     relative: NotNegative = Field(description="sd as a share of the flux, 1")
     floor: NotNegative = Field(description="sd where there is no flux, umol m-2 s-1, added in quadrature")
-    length_km: NotNegative = Field(description="correlation length of the errors, km; 0: none")
-    duration_h: NotNegative = Field(description="correlation time of the errors, h; 0: none")
-    form: Literal["exponential", "gaussian", "matern32", "matern52"] = Field(
-        default="exponential", description="correlation with distance"
-    )
-    hour_duration_h: NotNegative | None = Field(
-        default=None, description="correlate by day times hour of day (this, h); none: by the lag in time"
-    )
 
 
-class StatedError(Section):
+class StatedError(Correlation):
     """Prior uncertainty whose sd the prior itself states."""
 
     stated: Literal[True] = Field(description="true: the sd is the prior's own")
-    length_km: NotNegative = Field(description="correlation length of the errors, km; 0: none")
-    duration_h: NotNegative = Field(description="correlation time of the errors, h; 0: none")
-    form: Literal["exponential", "gaussian", "matern32", "matern52"] = Field(
-        default="exponential", description="correlation with distance"
-    )
-    hour_duration_h: NotNegative | None = Field(
-        default=None, description="correlate by day times hour of day (this, h); none: by the lag in time"
-    )
 
 
 def _error_kind(value: object) -> str:
