@@ -1,5 +1,6 @@
 """The commands about the inverse problem itself: problem, solve, osse. No logic of their own."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,15 @@ import typer
 from pipelines.arguments import CORES, OUT, ConfigFile, Workers
 
 inverse = typer.Typer()
+
+
+class PositiveFluxes(StrEnum):
+    """How fluxes are kept from being negative."""
+
+    bounded = "bounded"
+    lognormal = "lognormal"
+
+
 RunOfIt = Annotated[
     Path | None, typer.Option("--run", metavar="RUN", help="run of it, whose stages need no repeating")
 ]
@@ -31,11 +41,15 @@ def solve(
     file: Annotated[Path, typer.Argument(metavar="PROBLEM", help="problem, netCDF (docs/problem.md)")],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="NC", help="file to write")],
     memory_gb: Annotated[float, typer.Option(min=0, help="most memory for the solution, GB")] = 4.0,
+    positive: Annotated[
+        PositiveFluxes | None,
+        typer.Option(help="also write fluxes that cannot be negative"),
+    ] = None,
 ) -> None:
     """Solve an inverse problem of your own: posterior, diagnostics, totals with their budget."""
     from pipelines.problem_command import solve_command
 
-    solve_command(file, output, memory_gb, OUT)
+    solve_command(file, output, memory_gb, OUT, None if positive is None else positive.value)
 
 
 @inverse.command()

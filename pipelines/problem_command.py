@@ -1,6 +1,6 @@
 """`metroflux problem` and `metroflux solve`: the inverse problem of a configuration, and any, as a file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ import xarray as xr
 from rich.console import Console
 
 from inversion.diagnostics import diagnose
+from inversion.positive import Positive, positive_fluxes
 from inversion.problem import Problem
 from inversion.problem_file import read_problem, write_problem
 from inversion.solver import solve
@@ -96,20 +97,28 @@ def problem_command(config: Path, output: Path, run: Path | None, workers: int, 
     console.print(text, markup=False, highlight=False)
 
 
-def solve_command(path: Path, output: Path, memory_gb: float, console: Console) -> None:
-    """Solve the problem of a file and write posterior, diagnostics and totals with their budget."""
+def solve_command(
+    path: Path, output: Path, memory_gb: float, console: Console, positive: Positive | None = None
+) -> None:
+    """Solve the problem of a file and write posterior, diagnostics and totals with their budget.
+
+    positive : also write fluxes that cannot be negative, as a group of that name
+    """
     problem, ds = read_problem(path)
     solution = solve(problem, serial, memory_gb * 1e9)
     totals = make_totals(solution, *_wanted(ds, problem.coords, path))
     fit = diagnose(solution)
+    groups = {"diagnostics": fit, "totals": totals}
+    if positive is not None:
+        groups[positive] = positive_fluxes(solution, positive)
     part = output.with_name(output.name + ".part")
     posterior = solution.posterior().drop_encoding()
     posterior.to_netcdf(part, engine="netcdf4", encoding=encoding_of(posterior))
-    for name, group in (("diagnostics", fit), ("totals", totals)):
+    for name, group in groups.items():
         plain = group.drop_encoding()
         plain.to_netcdf(part, mode="a", group=name, engine="netcdf4", encoding=encoding_of(plain))
     part.replace(output)
-    for text in _lines(totals, fit, output):
+    for text in _lines(groups, output):
         console.print(text, markup=False, highlight=False)
 
 
@@ -145,8 +154,8 @@ def _wanted(ds: xr.Dataset, coords: xr.Dataset, path: Path) -> tuple[xr.Dataset,
     return check(regions, "regions", str(path)), chosen
 
 
-def _lines(totals: xr.Dataset, fit: xr.Dataset, output: Path) -> Iterator[str]:
-    one = totals.isel(region=0, period=0).sel(sector="total")
+def _lines(groups: Mapping[str, xr.Dataset], output: Path) -> Iterator[str]:
+    fit, one = groups["diagnostics"], groups["totals"].isel(region=0, period=0).sel(sector="total")
     what = f"{one.region.item()}, {one.period.item()}"
     yield f"{what}: prior {one.prior.item():.6g} +- {one.prior_sd.item():.3g} kg s-1"
     yield f"{what}: posterior {one.posterior.item():.6g} +- {one.posterior_sd.item():.3g} kg s-1"
@@ -154,4 +163,4 @@ def _lines(totals: xr.Dataset, fit: xr.Dataset, output: Path) -> Iterator[str]:
         f"chi2 per datum {fit.chi2_per_observation.item():.3f}, DOFS {fit.dofs.item():.2f}, condition number "
         f"{fit.condition_number.item():.3g}"
     )
-    yield f"{output}: posterior; groups diagnostics and totals"
+    yield f"{output}: posterior; groups {', '.join(groups)}"

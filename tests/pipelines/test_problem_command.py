@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 from rich.console import Console
 
-from metroflux.errors import ConfigError
+from metroflux.errors import ConfigError, DataError
 from metroflux.parallel import serial
 from metroflux.provenance import Stamp
 from pipelines import stages
@@ -70,6 +70,34 @@ def test_a_file_without_wanted_totals_gives_that_of_all(responses, tmp_path):
     whole, alone = results[0].isel(region=[0], period=[0]), results[1]
     assert list(alone.region.values) == ["domain"]
     np.testing.assert_allclose(alone.posterior_sd, whole.posterior_sd, rtol=1e-12)
+
+
+def test_bounded_fluxes_come_as_a_group_and_none_is_negative(responses, tmp_path):
+    console = Console(file=StringIO())
+    problem_command(responses, tmp_path / "p.nc", None, 1, console)
+    solve_command(tmp_path / "p.nc", tmp_path / "post.nc", 4.0, console, "bounded")
+    found = xr.load_dataset(tmp_path / "post.nc", group="bounded")
+    assert float(xr.load_dataset(tmp_path / "post.nc").flux.min()) < 0
+    bound = found.at_bound.values == 1
+    assert bound.any()
+    assert np.all(found.flux.values[bound] == 0)
+    rounding = 1e-12 * float(found.flux.max())
+    assert np.all(found.flux.values[~bound] >= -rounding)
+    assert np.all(found.flux_mean.values >= -rounding)
+
+
+def test_lognormal_fluxes_need_a_positive_prior(responses, tmp_path):
+    console = Console(file=StringIO())
+    problem_command(responses, tmp_path / "p.nc", None, 1, console)
+    with pytest.raises(DataError, match="prior fluxes with uncertainty are not positive"):
+        solve_command(tmp_path / "p.nc", tmp_path / "post.nc", 4.0, console, "lognormal")
+    assert not (tmp_path / "post.nc").exists()
+    ds = xr.load_dataset(tmp_path / "p.nc")
+    ds.assign(flux=np.abs(ds.flux).assign_attrs(ds.flux.attrs)).to_netcdf(tmp_path / "q.nc")
+    solve_command(tmp_path / "q.nc", tmp_path / "post.nc", 4.0, console, "lognormal")
+    found = xr.load_dataset(tmp_path / "post.nc", group="lognormal")
+    assert float(found.flux.min()) > 0
+    assert np.all(found.flux_mean.values > found.flux.values)
 
 
 def test_a_folder_that_holds_no_run_is_refused(responses, tmp_path):
