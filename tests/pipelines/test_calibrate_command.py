@@ -126,7 +126,7 @@ def test_trace_wants_a_datum_or_a_mean(config, tmp_path):
         printed(trace_command, path, None, "XXX", None)
     with pytest.raises(DataError, match="no observations of a run in it"):
         printed(trace_command, tmp_path, "x", None, None)
-    kept = tmp_path / "run" / ".work" / "selection-1" / "selected.nc"
+    kept = tmp_path / "run" / ".work" / "data-1" / "observations.nc"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(path.read_bytes())
     assert "mean of 6 data" in printed(trace_command, tmp_path / "run", None, "all", None)

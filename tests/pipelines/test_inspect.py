@@ -81,7 +81,10 @@ def test_a_wrong_file_or_format_is_a_data_error(tmp_path):
 def test_the_configuration_knows_every_format():
     words = get_args(sources.FormatSource.model_fields["reader"].annotation)
     assert set(words) == {"auto", *FORMATS}
-    assert [command.name or command.callback.__name__ for command in group.registered_commands] == ["inspect"]
+    assert [command.name or command.callback.__name__ for command in group.registered_commands] == [
+        "inspect",
+        "compare",
+    ]
 
 
 @pytest.mark.realdata
