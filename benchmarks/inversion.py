@@ -137,12 +137,14 @@ def every_sd(case: Case) -> str:
     clock = Clock()
     solution = solve(problem)
     clock.lap("mean and every sd")
+    peak = _peak()
     diagnose(solution)
     clock.lap("diagnostics")
     periods = np.vstack([np.eye(case.times), np.ones(case.times)])
     result = solution.totals(np.random.default_rng(1).uniform(0, 1, (8, case.side**2)), periods)
     clock.lap(f"{result.prior.size} totals with budget")
-    return f"{clock.line()}; estimate {estimate_memory(problem) / GIB:.2f} GiB beside the problem"
+    estimate = estimate_memory(problem) / GIB
+    return f"{clock.line()}; {peak:.2f} GiB up to every sd; estimate {estimate:.2f} GiB beside the problem"
 
 
 def totals_only(case: Case) -> str:
