@@ -14,13 +14,12 @@ from scipy.linalg import qr
 
 from inversion.factor import Factor
 from inversion.gram import GramInputs, gram
-from inversion.problem import Problem
+from inversion.problem import Problem, take_data
 from inversion.rows import SlicedRows
 from inversion.solver import with_errors
 from inversion.threads import one_thread
 from inversion.totals import respond
 from inversion.variance import checked_variance
-from inversion.window import take_data
 from metroflux.errors import DataError
 from metroflux.parallel import Mapper, serial
 

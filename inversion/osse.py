@@ -12,12 +12,11 @@ from scipy.stats import beta
 
 from inversion.conditioned import posterior_mean
 from inversion.crossvalidation import totals_without
-from inversion.problem import Problem
+from inversion.problem import Problem, take_data
 from inversion.solution import Solution
 from inversion.solver import solve
 from inversion.threads import one_thread
 from inversion.totals import Response, respond
-from inversion.window import take_data
 from metroflux.errors import DataError
 from metroflux.parallel import Mapper, serial
 

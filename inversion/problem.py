@@ -1,7 +1,7 @@
 """One inverse problem as arrays: y = Hx + background + Gg + e, all matched and checked."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,6 +29,7 @@ from metroflux.uncertainty import ErrorModel
 __all__ = ["Parameter", "PriorError", "Problem", "assemble", "covariances"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 Texts = npt.NDArray[np.str_]
 
 
@@ -168,3 +169,20 @@ def _sparse(jacobian: xr.Dataset, columns: int) -> csr_array:
     H.sum_duplicates()
     H.eliminate_zeros()
     return H
+
+
+def take_data(problem: Problem, rows: Ints) -> Problem:
+    """Return the problem of some of its data; parameters that none of them sees keep their prior."""
+    ids = problem.datum_id[rows]
+    return replace(
+        problem,
+        datum_id=ids,
+        site=problem.site[rows],
+        time=problem.time[rows],
+        mole_fraction=problem.mole_fraction[rows],
+        background=problem.background[rows],
+        H=problem.H[rows],
+        errors=problem.errors.take(rows),
+        parameters=tuple(replace(p, column=p.column[rows]) for p in problem.parameters),
+        unseen=tuple(name for name in problem.unseen if name in set(ids)),
+    )

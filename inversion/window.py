@@ -4,7 +4,7 @@ The window is always the exact posterior of the data within it. Fluxes that its 
 carrying: the prior is a Gaussian process, whose marginal at the flux times kept is the stated prior itself.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -14,7 +14,7 @@ from inversion.conditioned import Conditioned
 from inversion.covariance import Covariance, Temporal
 from inversion.factor import Factor
 from inversion.gram import GramInputs, gram, gram_columns
-from inversion.problem import Problem
+from inversion.problem import Problem, take_data
 from inversion.rows import SlicedRows
 from inversion.solver import GIB, condition, estimate_memory, refuse_too_large, with_errors
 from metroflux.errors import DataError
@@ -166,21 +166,4 @@ def backwards(rows: SlicedRows) -> SlicedRows:
         first=rows.first[-1] - rows.first[::-1],
         column=np.ascontiguousarray((rows.column + np.repeat(shift, np.diff(rows.start)))[::-1]),
         value=np.ascontiguousarray(rows.value[::-1]),
-    )
-
-
-def take_data(problem: Problem, rows: Ints) -> Problem:
-    """Return the problem of some of its data; parameters that none of them sees keep their prior."""
-    ids = problem.datum_id[rows]
-    return replace(
-        problem,
-        datum_id=ids,
-        site=problem.site[rows],
-        time=problem.time[rows],
-        mole_fraction=problem.mole_fraction[rows],
-        background=problem.background[rows],
-        H=problem.H[rows],
-        errors=problem.errors.take(rows),
-        parameters=tuple(replace(p, column=p.column[rows]) for p in problem.parameters),
-        unseen=tuple(name for name in problem.unseen if name in set(ids)),
     )

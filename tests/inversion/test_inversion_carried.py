@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from inversion.carried import smooth
-from inversion.problem import Problem
+from inversion.problem import Problem, take_data
 from inversion.solver import condition
-from inversion.window import take_data
 from metroflux.errors import DataError
 
 

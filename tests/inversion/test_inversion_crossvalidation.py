@@ -8,24 +8,9 @@ from inversion.crossvalidation import totals_without, withhold
 from inversion.diagnostics import diagnose
 from inversion.influence import foresight, influence, leverage, whiteness
 from inversion.kernel import averaging_kernel_rows
-from inversion.settings import Parameter
+from inversion.problem import take_data
 from inversion.simulate import PriorSampler
 from inversion.solver import solve
-
-
-def _without(problem, kept):
-    """Return the problem of some data only."""
-    return replace(
-        problem,
-        datum_id=problem.datum_id[kept],
-        site=problem.site[kept],
-        time=problem.time[kept],
-        mole_fraction=problem.mole_fraction[kept],
-        background=problem.background[kept],
-        H=problem.H[np.flatnonzero(kept)],
-        errors=problem.errors.take(kept),
-        parameters=tuple(Parameter(p.name, p.cause, p.column[kept], p.sd) for p in problem.parameters),
-    )
 
 
 @pytest.mark.parametrize("kind", ["grid", "region"])
@@ -35,7 +20,7 @@ def test_totals_without_a_site_equal_those_solved_anew_without_it(inputs_of, kin
     found = totals_without(solve(problem), problem.site, space, time)
     assert set(found) == set(problem.site)
     for name, (mean, sd) in found.items():
-        anew = solve(_without(problem, problem.site != name)).totals(space, time)
+        anew = solve(take_data(problem, np.flatnonzero(problem.site != name))).totals(space, time)
         np.testing.assert_allclose(mean, anew.posterior, rtol=1e-9)
         np.testing.assert_allclose(sd**2, anew.posterior_variance, rtol=1e-8)
 
@@ -106,7 +91,7 @@ def test_row_of_the_averaging_kernel_equals_its_dense_twin(inputs_of, twin_of):
 def test_foresight_is_white_standard_normal_where_the_model_is_right(inputs_of):
     problem = inputs_of(1).assemble()
     order = np.random.default_rng(0).permutation(24)
-    shuffled = replace(_without(problem, np.ones(24, bool)), time=problem.time[order])
+    shuffled = replace(problem, time=problem.time[order])
     rng, sampler, seen = np.random.default_rng(2), PriorSampler.of(shuffled), []
     for _ in range(20):
         flux = sampler.draw(rng)

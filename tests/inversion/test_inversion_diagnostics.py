@@ -1,27 +1,10 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
 from inversion.diagnostics import diagnose
-from inversion.settings import Parameter
+from inversion.problem import take_data
 from inversion.solver import solve
-
-
-def _refit(problem, kept):
-    """Return the problem with some data only: the fit is done anew without the others."""
-    return replace(
-        problem,
-        datum_id=problem.datum_id[kept],
-        site=problem.site[kept],
-        time=problem.time[kept],
-        mole_fraction=problem.mole_fraction[kept],
-        background=problem.background[kept],
-        H=problem.H[np.flatnonzero(kept)],
-        errors=problem.errors.take(kept),
-        parameters=tuple(Parameter(p.name, p.cause, p.column[kept], p.sd) for p in problem.parameters),
-    )
 
 
 def _predicted(twin, left_out):
@@ -79,7 +62,7 @@ def test_withheld_site_equals_solving_again_without_it_where_errors_are_not_shar
     ds = diagnose(solve(problem)).set_index(site_name="site_name")
     for name in np.unique(problem.site):
         at = problem.site == name
-        other = solve(_refit(problem, ~at))
+        other = solve(take_data(problem, np.flatnonzero(~at)))
         flux = problem.H @ other.flux.sum(axis=0).ravel()
         modelled = flux + problem.background + other.parameters()[0][0]
         rmse = np.sqrt(np.mean((problem.mole_fraction - modelled)[at] ** 2))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from inversion.osse import binomial_bounds, networks_of, observe, score, variance_without
+from inversion.problem import take_data
 from inversion.solver import solve
-from inversion.window import take_data
 from metroflux.errors import DataError
 
 

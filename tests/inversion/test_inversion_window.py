@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from inversion.gram import GramInputs, gram
-from inversion.problem import Problem
+from inversion.problem import Problem, take_data
 from inversion.rows import SlicedRows
 from inversion.solver import condition
-from inversion.window import Window, latest_rows, take_data
+from inversion.window import Window, latest_rows
 from metroflux.errors import DataError
 from metroflux.parallel import serial
 

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from inversion.problem import take_data
 from inversion.solver import solve
-from inversion.window import take_data
 from metroflux import worlds
 from metroflux.errors import ConfigError, DataError
 from metroflux.parallel import serial
