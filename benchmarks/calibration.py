@@ -1,102 +1,93 @@
-"""What it costs to leave out shared calibration errors: python -m benchmarks.calibration [CELLS].
+"""What it costs to leave out shared calibration errors: python -m benchmarks.calibration [PROBLEM.nc].
 
-The network, weather, period and errors of the demo, on CELLS x CELLS cells (30: 4 km). 200 truths are drawn
-from the prior and observed with all errors; the interval of the domain total is computed with all errors
-known, with the calibration errors left out, and with them taken for independent errors of each datum.
+The problem is that of the demo as shipped, `metroflux problem configs/demo.yaml -o PROBLEM.nc`, made here if
+no file is given. 200 truths are drawn from the prior and observed with all errors; the interval of the total
+of domain and period is computed with all errors known, with the calibration errors left out, and with them
+taken for independent errors of each datum. Then the same where an offset common to all data is solved too.
 """
 
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
-import xarray as xr
+from rich.console import Console
 
-from inversion.problem import Parameter, PriorError, Problem, assemble
-from inversion.simulate import coverage
-from metroflux.uncertainty import ErrorModel, Random, attach, components
-from metroflux.worlds import CitySettings, build
-from metroflux.worlds.emissions import SECTORS
-from metroflux.worlds.network import BACKGROUND_DAY_SD, BACKGROUND_RUN_SD
-from observations.background import BackgroundError, from_edge_field
-from observations.selection import Selection, select
-from transport.footprints import FootprintSettings, compute_footprints
-from transport.jacobian import build_jacobian
-from transport.receptors import ReceptorSettings, make_receptors
+from inversion.problem import Parameter, Problem
+from inversion.problem_file import read_problem
+from inversion.simulate import Coverage, coverage
+from metroflux.uncertainty import ErrorModel
+from pipelines.problem_command import problem_command
 
 DRAWS = 200
-SIDE = 120_000.0
-"""Side of the demo's city, m."""
+SEED = 2024
+THREE_SD = 3 * np.sqrt(0.95 * 0.05 / DRAWS)
+"""Three binomial standard deviations of the share of draws inside a 95 % interval."""
+OFFSET_SD = 0.4e-6
 CAUSE = "calibration"
+DEMO = Path(__file__).parents[1] / "configs" / "demo.yaml"
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One network: how many cells and particles, and the sd of the offset common to all backgrounds."""
-
-    cells: int
-    particles: int
-    days: int
-    offset_sd: float
-
-
-@dataclass(frozen=True)
-class Networks:
-    """The problem with all errors, and what an analyst may believe of them instead."""
-
-    problem: Problem
-    without: ErrorModel
-    independent: ErrorModel
+def beliefs(errors: ErrorModel) -> dict[str, ErrorModel]:
+    """Return what an analyst may believe of errors whose calibration part is shared."""
+    shared = np.array([cause == CAUSE for cause in errors.causes])
+    left_out = replace(
+        errors,
+        columns=errors.columns[:, ~shared],
+        causes=tuple(np.array(errors.causes)[~shared].tolist()),
+        traceable_to=tuple(np.array(errors.materials)[~shared].tolist()),
+    )
+    scattered = {CAUSE: np.sum(errors.columns[:, shared] ** 2, axis=1)}
+    return {
+        "all errors": errors,
+        "calibration left out": left_out,
+        "calibration taken as random": replace(left_out, random=left_out.random | scattered),
+    }
 
 
-def demo_networks(setting: Setting) -> Networks:
-    """Return the demo's problem on a coarser grid."""
-    city = CitySettings(seed=1, cells=setting.cells, cell_size=SIDE / setting.cells, days=setting.days)
-    world = build(city)
-    selected, _ = select(world.observations, Selection(hours=(11.0, 17.0), zone="+01:00"))
-    n = selected.sizes["obs"]
-    release = ReceptorSettings(particles=setting.particles, hours=12, seed=7)
-    receptors = make_receptors(selected, world.met, release)
-    footprints = compute_footprints(world.met, receptors, world.grid, FootprintSettings())
-    edges = np.append(world.prior.flux_time.values, world.prior.flux_time_bounds.values[-1, 1])
-    jacobian = build_jacobian(footprints, edges)
-    daily = BackgroundError(shared=BACKGROUND_DAY_SD, by=("day",))
-    air = from_edge_field(selected, footprints, world.background_field, daily)
-    noise = [Random("transport", np.full(n, 0.5e-6))]
-    seen = attach(selected.assign(mole_fraction=selected.mole_fraction.copy(data=air.background)), noise, [])
-    errors = {s.name: PriorError(s.length, s.duration) for s in SECTORS}
-    offsets = []
-    if setting.offset_sd:
-        offsets = [Parameter("offset", "background", np.ones(n), setting.offset_sd)]
-    problem = assemble(seen, air, jacobian, world.prior, errors, offsets)
-    return Networks(problem, *_beliefs(seen, air))
+def coverages(problem: Problem, weight: np.ndarray) -> Mapping[str, Coverage]:
+    """Return the coverage of the total under each belief, all from the same draws.
+
+    weight : of each flux time in the total
+    """
+    believed = beliefs(problem.errors)
+    return dict(zip(believed, coverage(problem, weight, DRAWS, SEED, list(believed.values())), strict=True))
 
 
-def _beliefs(seen: xr.Dataset, air: xr.Dataset) -> tuple[ErrorModel, ErrorModel]:
-    random, shared = components(seen)
-    bare = seen.drop_dims(["random", "shared"])
-    kept = [s for s in shared if s.cause != CAUSE]
-    left_out = attach(bare, random, kept)
-    scattered = np.sqrt(sum(s.column**2 for s in shared if s.cause == CAUSE))
-    independent = attach(bare, [*random, Random("calibration, taken as random", scattered)], kept)
-    return ErrorModel.from_datasets(left_out, air), ErrorModel.from_datasets(independent, air)
+def with_offset(problem: Problem) -> Problem:
+    """Return the problem with an offset of the background, common to all data, solved too."""
+    offset = Parameter("offset", "background", np.ones(len(problem.datum_id)), OFFSET_SD)
+    return replace(problem, parameters=(*problem.parameters, offset))
+
+
+def posed(path: Path) -> tuple[Problem, np.ndarray]:
+    """Return the problem of a file that `metroflux problem` wrote, and the weights of its whole period."""
+    problem, ds = read_problem(path)
+    begin, end = ds.total_period_bounds.values[ds.total_period.values.tolist().index("run")]
+    times = problem.coords.flux_time.values
+    return problem, ((begin <= times) & (times < end)).astype(np.float64)
+
+
+def _demo() -> tuple[Problem, np.ndarray]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "problem.nc"
+        problem_command(DEMO, path, None, 1, Console(stderr=True))
+        return posed(path)
 
 
 def main() -> None:
     """Print a table of coverages."""
-    cells = int(sys.argv[1]) if len(sys.argv) > 1 else 30
-    three = 3 * np.sqrt(0.95 * 0.05 / DRAWS)
-    print(f"{DRAWS} draws, {cells} x {cells} cells; 95 % +- three binomial sd: "
-          f"{100 * (0.95 - three):.1f} to {100 * (0.95 + three):.1f} %")  # fmt: skip
-    for name, sd in (("offset of the background solved, sd 0.4 ppm", BACKGROUND_RUN_SD), ("no offset", 0.0)):
+    problem, weight = posed(Path(sys.argv[1])) if len(sys.argv) > 1 else _demo()
+    print(f"{problem.shape[0]} data, {problem.shape[3]} cells, {DRAWS} draws; 95 % +- three binomial sd: "
+          f"{100 * (0.95 - THREE_SD):.1f} to {100 * (0.95 + THREE_SD):.1f} %")  # fmt: skip
+    for name, one in (("as shipped", problem), ("offset solved, sd 0.4 ppm", with_offset(problem))):
         start = time.process_time()
-        networks = demo_networks(Setting(cells, 200, 5, sd))
-        believed = (("all errors", None), ("calibration left out", networks.without),
-                    ("calibration taken as random", networks.independent))  # fmt: skip
-        for what, errors in believed:
-            got = coverage(networks.problem, DRAWS, 2024, errors)
-            print(f"{name:42s} {what:28s} {100 * got.inside / DRAWS:5.1f} %   mean z2 {got.mean_square:.2f}")
-        print(f"{networks.problem.shape[0]} data, {time.process_time() - start:.0f} s of CPU")
+        for what, got in coverages(one, weight).items():
+            print(f"{name:28s} {what:28s} {100 * got.inside / DRAWS:5.1f} %   mean z2 {got.mean_square:.2f}")
+        print(f"{time.process_time() - start:.0f} s of CPU")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from inversion.estimate import estimate
 from inversion.hyper import Hyperparameter, scaled
 from inversion.mixture import Mixture, Posterior, integrate
 from inversion.problem import Problem
+from inversion.simulate import draw_flux, observe
 from inversion.solver import solve
 from metroflux.parallel import Mapper, serial
 
@@ -64,9 +65,8 @@ def repeat(given: Repeated, draws: int, seed: int, mapper: Mapper = serial) -> R
 def _once(given: Repeated, seed: np.random.SeedSequence) -> tuple[Floats, Floats]:
     rng = np.random.default_rng(seed)
     nature = scaled(given.problem, given.chosen, _theta(given.chosen, rng))
-    truth = nature.flux + np.stack([c.sample(rng) for c in nature.covariances])
-    offsets = nature.scaled_design @ rng.standard_normal(len(nature.parameters))
-    seen = nature.H @ truth.sum(axis=0).ravel() + nature.background + offsets + nature.errors.sample(rng)
+    truth = draw_flux(nature, rng)
+    seen = observe(nature, truth, rng, nature.background, nature.errors)
     solution = _solve(given, replace(given.problem, mole_fraction=seen))
     totals = solution.totals(given.space_weights, given.time_weights)
     want = (given.time_weights @ truth.sum(axis=0) @ given.space_weights.T).T

@@ -43,9 +43,8 @@ GATES = np.array([100.0, 175.0, 250.0, 325.0, 400.0])
 _EVERY = {"tower": 1, "lidar": 3}
 """Hours between the data of each kind: the lidar measures other things in between."""
 
-BACKGROUND_RUN_SD = 0.4e-6
 BACKGROUND_DAY_SD = 0.3e-6
-"""Standard deviation of the error of the believed background: of the whole run, of each day; mol mol-1."""
+"""Standard deviation of the error of the believed background of each day, mol mol-1."""
 
 _BACKGROUND = 421.0e-6
 _UPTAKE_ALOFT = 2.0e-6
@@ -196,10 +195,9 @@ def background_field(met: xr.Dataset) -> xr.Dataset:
 
 
 def true_background_field(field: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
-    """Return the field as it truly is: off by one error of the run and one of each day."""
+    """Return the field as it truly is: off by an error of each day."""
     day = field.time.values.astype("datetime64[D]")
-    daily = rng.normal(0.0, BACKGROUND_DAY_SD, np.unique(day).size)[np.searchsorted(np.unique(day), day)]
-    error = rng.normal(0.0, BACKGROUND_RUN_SD) + daily
+    error = rng.normal(0.0, BACKGROUND_DAY_SD, np.unique(day).size)[np.searchsorted(np.unique(day), day)]
     truth = field.mole_fraction + xr.DataArray(error, dims="time")
     return field.assign(
         mole_fraction=truth.transpose(*field.mole_fraction.dims).assign_attrs(field.mole_fraction.attrs)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from inversion.problem import Parameter, PriorError, assemble
+from inversion.problem import PriorError, assemble
 from inversion.solver import solve
 from metroflux.uncertainty import ErrorModel, Random, attach
 from metroflux.worlds import CitySettings, World, build
 from metroflux.worlds.emissions import SECTORS
-from metroflux.worlds.network import BACKGROUND_DAY_SD, BACKGROUND_RUN_SD
+from metroflux.worlds.network import BACKGROUND_DAY_SD
 from observations.background import BackgroundError, from_edge_field
 from observations.selection import Selection, select
 from transport.footprints import FootprintSettings, compute_footprints
@@ -63,8 +63,7 @@ def walk(seed: int) -> Walk:
     background = from_edge_field(
         selected, known, world.background_field, BackgroundError(shared=BACKGROUND_DAY_SD, by=("day",))
     )
-    offset = Parameter("offset", "background", np.ones(selected.sizes["obs"]), BACKGROUND_RUN_SD)
-    problem = assemble(observed, background, build_jacobian(known, edges), world.prior, ERRORS, [offset])
+    problem = assemble(observed, background, build_jacobian(known, edges), world.prior, ERRORS)
     areas = world.grid.cell_area.ravel()[None]
     times = np.full((1, edges.size - 1), 1.0 / (edges.size - 1))
     total = solve(problem).totals(areas, times)

@@ -17,6 +17,7 @@ import yaml
 from chrome import Chrome
 from distributed import LocalCluster
 
+from benchmarks import calibration
 from metroflux.constants import MOLAR_MASS, SECONDS_PER_YEAR
 from metroflux.grid import Grid
 from metroflux.provenance import sha256_dataset
@@ -137,6 +138,21 @@ def test_demo_finds_the_plant_that_the_inventory_forgot(demo):
         r for r in demo.totals() if (r["region"], r["sector"], r["period"]) == ("South", "total", "run")
     )
     assert south["verdict"] == "higher"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_in_the_demo_leaving_out_shared_calibration_makes_coverage_fall(demo, tmp_path):
+    """The demo as shipped: with all errors the intervals hold, without those of the tanks they do not."""
+    path = tmp_path / "problem.nc"
+    done = metroflux("problem", ROOT / "configs" / "demo.yaml", "--run", demo.folder, "-o", path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = calibration.coverages(*calibration.posed(path))
+    share = {name: got.inside / calibration.DRAWS for name, got in found.items()}
+    assert abs(share["all errors"] - 0.95) <= calibration.THREE_SD
+    assert share["calibration left out"] < 0.95 - calibration.THREE_SD
+    assert share["calibration taken as random"] < 0.95 - calibration.THREE_SD
+    assert found["calibration left out"].mean_square > 1.4
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 from inversion.estimate import estimate
 from inversion.evidence import Evidence
 from inversion.hyper import Hyperparameter, scaled
-from inversion.simulate import PriorSampler
+from inversion.simulate import draw_flux
 from metroflux.errors import DataError
 
 SECTORS = ("traffic", "heating", "plants")
@@ -18,7 +18,7 @@ TWO = (Hyperparameter("prior_sd", SECTORS), Hyperparameter("mismatch", SITES, ("
 def _observed(problem, seed):
     """Return the problem with data drawn from its own prior and errors."""
     rng = np.random.default_rng(seed)
-    flux = PriorSampler.of(problem).draw(rng)
+    flux = draw_flux(problem, rng)
     parameters = problem.scaled_design @ rng.standard_normal(len(problem.parameters))
     signal = problem.H @ flux.sum(axis=0).ravel() + problem.background
     return replace(problem, mole_fraction=signal + parameters + problem.errors.sample(rng))

@@ -8,7 +8,7 @@ from inversion.evidence import Evidence
 from inversion.hyper import Hyperparameter, scaled
 from inversion.mixture import _grid, integrate
 from inversion.mixture_storage import load, save
-from inversion.simulate import PriorSampler
+from inversion.simulate import draw_flux
 from inversion.solver import solve
 from inversion.table import hyperparameters
 from metroflux.errors import DataError
@@ -23,7 +23,7 @@ NOISE = Hyperparameter("mismatch", SITES, ("transport", "repeatability"))
 def problem(inputs_of):
     plain = inputs_of(1, n=80).assemble()
     rng = np.random.default_rng(3)
-    flux = PriorSampler.of(plain).draw(rng)
+    flux = draw_flux(plain, rng)
     noise = plain.scaled_design @ rng.standard_normal(2) + plain.errors.sample(rng)
     signal = plain.H @ flux.sum(axis=0).ravel() + plain.background
     return replace(plain, mole_fraction=signal + noise)

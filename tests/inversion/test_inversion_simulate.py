@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom, chi2
 
 from inversion.covariance import Covariance, GridCorrelation, TimeCorrelation
-from inversion.simulate import PriorSampler, _root, coverage, simulate
+from inversion.simulate import coverage, draw_flux, simulate
 from inversion.solver import solve
 from metroflux.errors import DataError
 from metroflux.uncertainty import ErrorModel
@@ -14,7 +14,8 @@ from metroflux.uncertainty import ErrorModel
 @pytest.mark.parametrize("kind", ["grid", "region"])
 def test_95_percent_interval_holds_the_truth_in_95_percent_of_draws(inputs_of, kind):
     draws = 200
-    found = coverage(inputs_of(1, kind).assemble(), draws, seed=11)
+    problem = inputs_of(1, kind).assemble()
+    (found,) = coverage(problem, np.ones(problem.shape[2]), draws, 11, [problem.errors])
     low, high = binom.interval(0.999, draws, 0.95)
     assert low <= found.inside <= high
     low, high = chi2.interval(0.999, draws)
@@ -27,16 +28,19 @@ def test_prior_draws_have_the_covariance_of_the_prior(inputs_of):
         TimeCorrelation(np.array([0.0, 3600.0]), 7200.0),
         GridCorrelation((2, 3), (1.0, 1.0), 2.0, "gaussian"),
     )
+    problem = replace(inputs_of(1).assemble(), flux=np.zeros((1, 2, 6)), covariances=(sector,))
     rng = np.random.default_rng(3)
-    problem = inputs_of(1).assemble()
-    roots = PriorSampler.of(problem).roots[0]
-    T = problem.covariances[0].time.dense
-    np.testing.assert_allclose(roots[0] @ roots[0].T, T, atol=1e-12)
-    sampler = PriorSampler(
-        np.zeros((1, 2, 6)), (sector,), ((_root(sector.time.dense), _root(sector.space.dense())),)
-    )
-    sample = np.array([sampler.draw(rng).ravel() for _ in range(20000)])
+    sample = np.array([draw_flux(problem, rng).ravel() for _ in range(20000)])
     np.testing.assert_allclose(np.cov(sample.T), sector.dense(), atol=0.15)
+
+
+def test_an_analyst_who_knows_less_of_the_errors_is_given_the_same_draws(inputs_of):
+    problem = inputs_of(1).assemble()
+    wide = replace(problem.errors, random={n: 4 * v for n, v in problem.errors.random.items()})
+    weight = np.ones(problem.shape[2])
+    both = coverage(problem, weight, 50, 11, [problem.errors, wide])
+    np.testing.assert_array_equal(both[0].z, coverage(problem, weight, 50, 11, [problem.errors])[0].z)
+    assert both[1].mean_square < both[0].mean_square
 
 
 def test_data_without_error_are_what_the_flux_gives(inputs_of):
@@ -66,10 +70,9 @@ def test_simulated_data_bring_the_posterior_nearer_the_truth(inputs_of):
     inputs = inputs_of(9)
     problem = inputs.assemble()
     rng = np.random.default_rng(1)
-    sampler = PriorSampler.of(problem)
     before, after = 0.0, 0.0
     for _ in range(10):
-        truth = sampler.draw(rng)
+        truth = draw_flux(problem, rng)
         ds = inputs.prior.assign(flux=inputs.prior.flux.copy(data=truth.reshape(inputs.prior.flux.shape)))
         solution = solve(replace(problem, mole_fraction=simulate(problem, ds, rng)))
         before += np.sum((problem.flux - truth) ** 2)
