@@ -68,6 +68,20 @@ def cell_areas(middle: Floats, elevation: Floats, gate_length: float) -> Floats:
     return np.abs(np.diff(edges))[:, None] * middle * gate_length
 
 
+def angle_to_normal(direction: float, azimuth: float) -> float:
+    """Return the angle between the wind and the normal of a plane on its lee side, -90 to 90 degrees.
+
+    Parameters
+    ----------
+    direction : from which the wind blows, degrees clockwise from north
+    azimuth : of the rays in the plane, the same
+
+    >>> angle_to_normal(270.0, 0.0), angle_to_normal(90.0, 0.0), angle_to_normal(300.0, 0.0)
+    (0.0, 0.0, 30.0)
+    """
+    return (direction - azimuth) % 180.0 - 90.0
+
+
 def emission(plane: Plane, settings: PlaneSettings) -> tuple[Floats, dict[str, Floats]]:
     """Return the flux through the plane, mol s-1, and the signed standard uncertainty from each cause.
 

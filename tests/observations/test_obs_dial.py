@@ -11,7 +11,15 @@ from metroflux.errors import DataError
 from metroflux.roles import check_roles
 from observations.components import Group, along_range
 from observations.flux_lidar.dial import air_density, gates, noise, number_density, read_dial_scan
-from observations.flux_lidar.plane import Plane, PlaneSettings, cell_areas, direct_rows, emission, plane_flux
+from observations.flux_lidar.plane import (
+    Plane,
+    PlaneSettings,
+    angle_to_normal,
+    cell_areas,
+    direct_rows,
+    emission,
+    plane_flux,
+)
 from observations.flux_lidar.simulator import Scene, simulate_scan
 
 SCENE = Scene(np.arange(300.0, 1201.0, 30.0), np.arange(0.25, 15.0, 0.5))
@@ -100,6 +108,15 @@ def test_terms_are_the_derivatives_of_the_flux():
     assert flux(cold, value / (1 + step), 41.0 * (1 + step)) - q == pytest.approx(
         terms["air-density"] * step / cold.density_sd
     )
+
+
+def test_the_angle_to_the_normal_gives_the_wind_through_the_plane(rng):
+    for direction, azimuth in rng.uniform(-360.0, 720.0, (200, 2)):
+        wind, ray = np.radians(direction), np.radians(azimuth)
+        through = np.sin(wind) * np.cos(ray) - np.cos(wind) * np.sin(ray)  # u x plane, for a speed of 1
+        angle = angle_to_normal(direction, azimuth)
+        assert abs(angle) <= 90
+        assert np.cos(np.radians(angle)) == pytest.approx(abs(through), abs=1e-12)
 
 
 def test_a_simulated_file_is_read_and_its_plane_flux_is_near_the_truth(tmp_path):
