@@ -1,12 +1,13 @@
 """Rows that act on the flux itself, such as the emission through a plane, beside the mole fractions."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 from scipy.sparse import csr_array, vstack
 
-from inversion.problem import Floats, Problem
+from inversion.problem import Problem
 from metroflux.errors import DataError
 from metroflux.schema import check
 from metroflux.uncertainty import ErrorModel
@@ -15,12 +16,16 @@ CAUSE = "direct flux"
 """Line of the budget of what is a row's own error."""
 
 
-def with_direct_rows(problem: Problem, rows: xr.Dataset) -> Problem:
+def with_direct_rows(problem: Problem, rows: xr.Dataset, names: Sequence[str] = ()) -> Problem:
     """Return the problem with rows y = sum of weight x cell area x flux of all sectors, mol s-1, at its end.
 
     A row acts on the flux interval that holds the middle of its time. Its values stand in mol s-1 among mole
-    fractions: the solution does not depend on the unit of a row. Its errors are independent of all others,
-    so that a cause which data of the problem share too must not be among them.
+    fractions: the solution does not depend on the unit of a row.
+
+    Parameters
+    ----------
+    names : of the first columns of U, as the data's `shared` has them: a shared error of the rows that has
+        the name of one is that one; without names, causes which the problem has too are refused
 
     Raises
     ------
@@ -29,9 +34,8 @@ def with_direct_rows(problem: Problem, rows: xr.Dataset) -> Problem:
         error of its own or a cause of the problem, or random errors of the problem are correlated in time.
     """
     check(rows, "direct_fluxes", "direct rows")
-    names, causes = rows.datum_id.values.astype(str), tuple(map(str, rows.shared_cause.values))
-    both = ", ".join(sorted(set(causes) & set(problem.errors.causes)))
-    area = problem.coords.cell_area.values
+    labels, area = rows.datum_id.values.astype(str), problem.coords.cell_area.values
+    both = "" if names else ", ".join(sorted(set(_causes(rows)) & set(problem.errors.causes)))
     middle = rows.time_bounds.values[:, 0] + np.diff(rows.time_bounds.values, axis=1)[:, 0] // 2
     bounds = problem.coords.flux_time_bounds.values
     within = (bounds[:, 0] <= middle[:, None]) & (middle[:, None] < bounds[:, 1])
@@ -39,7 +43,7 @@ def with_direct_rows(problem: Problem, rows: xr.Dataset) -> Problem:
         text
         for wrong, text in (
             (rows.weight.shape[1:] != area.shape, f"cells {rows.weight.shape[1:]}, expected {area.shape}"),
-            (bool(set(names) & set(problem.datum_id)), "a datum_id is in the problem already"),
+            (bool(set(labels) & set(problem.datum_id)), "a datum_id is in the problem already"),
             (not within.any(axis=1).all(), "a time outside of the flux intervals"),
             (not (rows.emission_sd.values > 0).all(), "a row without an error of its own"),
             (bool(both), f"causes of the problem too ({both})"),
@@ -48,29 +52,76 @@ def with_direct_rows(problem: Problem, rows: xr.Dataset) -> Problem:
         if wrong
     ]
     if faults:
-        raise DataError(f"direct rows {', '.join(names)}: {'; '.join(faults)}")
-    flat = (rows.weight.values * area).reshape(names.size, -1)
-    H = csr_array((within[:, :, None] * flat[:, None, :]).reshape(names.size, -1))
-    more = np.zeros(names.size)
+        raise DataError(f"direct rows {', '.join(labels)}: {'; '.join(faults)}")
+    flat = (rows.weight.values * area).reshape(labels.size, -1)
+    H = csr_array((within[:, :, None] * flat[:, None, :]).reshape(labels.size, -1))
+    more = np.zeros(labels.size)
     return replace(
         problem,
-        datum_id=np.append(problem.datum_id, names),
-        site=np.append(problem.site, names),
+        datum_id=np.append(problem.datum_id, labels),
+        site=np.append(problem.site, labels),
         time=np.append(problem.time, rows.time_bounds.values[:, 0]),
         mole_fraction=np.append(problem.mole_fraction, rows.emission.values),
         background=np.append(problem.background, more),
         H=csr_array(vstack([problem.H, H])),
-        errors=_errors(problem.errors, rows.emission_sd.values, rows.emission_shared.values, causes),
+        errors=_errors(problem.errors, rows, names),
         parameters=tuple(replace(p, column=np.append(p.column, more)) for p in problem.parameters),
     )
 
 
-def _errors(errors: ErrorModel, sd: Floats, columns: Floats, causes: tuple[str, ...]) -> ErrorModel:
-    """Return R with the independent block of the rows below."""
-    old, new = errors.columns.shape, columns.shape
-    U = np.zeros((old[0] + new[0], old[1] + new[1]))
-    U[: old[0], : old[1]], U[old[0] :, old[1] :] = errors.columns, columns
+def _errors(errors: ErrorModel, rows: xr.Dataset, names: Sequence[str]) -> ErrorModel:
+    """Return R with the rows below; a shared error of a known name goes on in its own column."""
+    columns, sd = rows.emission_shared.values, rows.emission_sd.values
+    known = {name: i for i, name in enumerate(names)}
+    at = [known.get(name) for name in rows.shared.values.tolist()]
+    new = [j for j, i in enumerate(at) if i is None]
+    n, rank = errors.columns.shape
+    U = np.zeros((n + sd.size, rank + len(new)))
+    U[:n, :rank], U[n:, rank:] = errors.columns, columns[:, new]
+    for j, i in enumerate(at):
+        if i is not None:
+            U[n:, i] = columns[:, j]
     random = {name: np.append(variance, np.zeros(sd.size)) for name, variance in errors.random.items()}
-    random[CAUSE] = np.append(np.zeros(old[0]), sd**2)
-    materials = (*errors.materials, *("not stated",) * new[1])
-    return replace(errors, random=random, columns=U, causes=errors.causes + causes, traceable_to=materials)
+    random[CAUSE] = np.append(np.zeros(n), sd**2)
+    added, origin = _causes(rows), rows.shared_traceable_to.values.tolist()
+    return replace(
+        errors,
+        random=random,
+        columns=U,
+        causes=errors.causes + tuple(added[j] for j in new),
+        traceable_to=errors.materials + tuple(origin[j] for j in new),
+    )
+
+
+def _causes(rows: xr.Dataset) -> list[str]:
+    return [str(cause) for cause in rows.shared_cause.values]
+
+
+def apart(diagnostics: xr.Dataset, rows: xr.Dataset) -> xr.Dataset:
+    """Return the diagnostics with what is of direct rows, in mol s-1, under dimension `direct` of its own.
+
+    chi2, DOFS and evidence stay those of all data together.
+    """
+    labels = rows.datum_id.values
+    mine = np.isin(diagnostics.datum_id.values, labels)
+    rest = diagnostics.isel(obs=~mine, site_name=~np.isin(diagnostics.site_name.values, labels))
+    own = diagnostics.isel(obs=mine)
+    rate = {"units": "mol s-1"}
+    found = {
+        f"direct_{new}": ("direct", own[old].values, rate | {"long_name": own[old].attrs["long_name"]})
+        for new, old in _SHOWN.items()
+    }
+    return rest.assign(found).assign_coords(
+        direct=("direct", own.datum_id.values), direct_time=("direct", own.time.values)
+    )
+
+
+_SHOWN = {
+    "emission": "mole_fraction",
+    "prior": "prior_mole_fraction",
+    "posterior": "posterior_mole_fraction",
+    "sd": "observation_sd",
+    "loo_residual": "loo_residual",
+    "loo_sd": "loo_sd",
+}
+"""Variables of direct rows and those of the diagnostics that hold them."""

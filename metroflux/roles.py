@@ -26,6 +26,14 @@ def check_roles(roles: Mapping[str, Iterable[str]]) -> None:
     for place, ids in roles.items():
         for one in dict.fromkeys(ids):
             places.setdefault(one, []).append(place)
-    twice = [f"{one} in {' and '.join(where)}" for one, where in places.items() if len(where) > 1]
-    if twice:
-        raise DataError(f"used twice: {'; '.join(twice)}; expected one role")
+    twice: dict[str, list[str]] = {}
+    for one, where in places.items():
+        if len(where) > 1:
+            twice.setdefault(" and ".join(where), []).append(one)
+    found = [f"{_named(ids)} in {where}" for where, ids in twice.items()]
+    if found:
+        raise DataError(f"used twice: {'; '.join(found)}; expected one role")
+
+
+def _named(ids: list[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{ids[0]} and {len(ids) - 1} more"

@@ -186,12 +186,16 @@ def _correlated(groups: list[Shared], place: Floats, length: float) -> list[Shar
     return parts
 
 
+CROSS_SECTION = "lidar-cross-section"
+"""Start of the name of a cross-section's error; what the spectroscopy is traceable to follows."""
+
+
 def cross_section(observations: xr.Dataset, relative_sd: float, traceable_to: str = "not stated") -> Shared:
-    """Return the error of a lidar's differential absorption cross-section, common to all its gates.
+    """Return the error of a lidar's differential absorption cross-section, common to all of its spectroscopy.
 
     The retrieved mole fraction is inversely proportional to the cross-section difference, so a relative
-    error of it is the same relative error of every datum.
+    error of it is the same relative error of every datum. Lidars of one spectroscopy have one error.
     """
     values = observations.mole_fraction.values
     column = np.where(np.isnan(values), 0.0, relative_sd * values)
-    return Shared("lidar-cross-section", "lidar", column, traceable_to)
+    return Shared(f"{CROSS_SECTION}:{traceable_to}", "lidar", column, traceable_to)

@@ -20,6 +20,8 @@ from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.fields import to_numpy
 from pipelines.inputs import config_of
+from pipelines.lidar import filtered
+from pipelines.lidar_sections import MixingFilter
 from pipelines.quality import Quality
 
 Outputs = Mapping[str, object]
@@ -30,6 +32,8 @@ def choose(job: Job) -> Outputs:
     config = config_of(job)
     chosen = config.observations
     data = with_errors(flagged(job.dataset("data"), chosen.quality), chosen)
+    if isinstance(chosen.mixing, MixingFilter):
+        data = filtered(data, job.dataset("profiles"), chosen.mixing)
     selected, dropped = select(data, selection(config))
     if chosen.selection.by_air:
         conditions = met_conditions(selected, job.dataset("met"))

@@ -14,6 +14,7 @@ from pipelines import sections as s
 from pipelines.air import Background
 from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
+from pipelines.lidar_sections import MixingInflation
 from pipelines.source import Fault, read_source
 from pipelines.sources import Observations, Prior
 from pipelines.stacks import Plants
@@ -66,6 +67,7 @@ class Config(Section):
             if want is not None and want != is_given:
                 yield name, f"{'is missing' if want else 'is superfluous'} with inputs from {self.origin}"
         yield from self._estimation_faults()
+        yield from self._lidar_faults()
         if self.origin != "files" and self.plants is not None:
             yield "plants", f"is superfluous with inputs from {self.origin}: only our own footprints of files"
         if self.origin == "responses" and self.background.kind == "edge_field":
@@ -88,6 +90,26 @@ class Config(Section):
                 "inversion.student_t",
                 "cannot be combined with inversion.estimate so far; expected one of them",
             )
+
+    def _lidar_faults(self) -> Iterator[tuple[str, str]]:
+        data, key = self.observations, "observations.planes"
+        labels = [plane.label for plane in data.planes]
+        if len(set(labels)) < len(labels):
+            yield key, f"labels {', '.join(labels)}; expected each once"
+        if data.planes and self.origin != "files":
+            yield key, f"is superfluous with inputs from {self.origin}: a plane acts on the cells of a grid"
+        if data.planes and any(part.duration_h is not None for part in data.random):
+            yield key, "cannot be combined with random errors that have a duration_h so far"
+        mixing, key = data.mixing, "observations.mixing"
+        if mixing is not None and (mixing.file is None) != (self.origin == "a world"):
+            yield (
+                f"{key}.file",
+                f"{'is missing' if mixing.file is None else 'is superfluous'} with inputs from {self.origin}",
+            )
+        if isinstance(mixing, MixingInflation) and self.origin == "responses":
+            yield key, "role 'inflate' needs the met of our own footprints; expected 'filter'"
+        if self.inversion.student_t and (data.planes or isinstance(mixing, MixingInflation)):
+            yield "inversion.student_t", "cannot be combined with planes or role 'inflate' so far"
 
     @property
     def origin(self) -> str:

@@ -15,6 +15,7 @@ from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.uncertainty import Random, Shared, attach, components
 from observations.columns import ColumnMapping, read_columns
+from observations.flux_lidar.dial import gates, read_dial_scan
 from observations.formats.series import Supplement
 from observations.lidar import compare_mixing_height
 from observations.metrology.files import read_observations
@@ -25,6 +26,7 @@ from pipelines import sections, sources
 from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.fields import to_numpy
+from pipelines.lidar_sections import DialSource
 from pipelines.met import MetFromFiles, levels_of, reader_of, target_of
 from pipelines.scales import on_scale
 from priors.build import Inventory
@@ -104,9 +106,7 @@ def read_data(job: Job) -> Outputs:
 
 def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     """Return the observations of several files; error components of one name are one component."""
-    bare = [part.drop_dims(["random", "shared"]) for part in parts]
-    if any("instrument" in part.variables for part in bare):
-        bare = [_with_instrument(part) for part in bare]
+    bare = _alike([part.drop_dims(["random", "shared"]) for part in parts])
     plain = xr.concat(bare, "obs", combine_attrs="drop_conflicts")
     starts = np.cumsum([0, *(part.sizes["obs"] for part in parts)])
     random: dict[str, np.ndarray] = {}
@@ -123,19 +123,43 @@ def _join(parts: list[xr.Dataset]) -> xr.Dataset:
     return record(joined, nodes) if nodes else joined
 
 
-def _with_instrument(part: xr.Dataset) -> xr.Dataset:
-    if "instrument" in part.variables:
-        return part
-    return part.assign_coords(instrument=("obs", np.full(part.sizes["obs"], ""), {"long_name": "instrument"}))
+_SOMETIMES: dict[str, tuple[object, bool]] = {
+    "instrument": ("", True),
+    "flag_remark": ("", False),
+    "azimuth": (np.nan, False),
+    "elevation": (np.nan, False),
+    "range": (np.nan, False),
+    "gate_length": (np.nan, False),
+}
+"""What only some files give: the value that stands for none, and whether it is a coordinate."""
+
+
+def _alike(parts: list[xr.Dataset]) -> list[xr.Dataset]:
+    """Return the parts with what only some of them have filled in by what stands for none."""
+    for name, (none, is_coordinate) in _SOMETIMES.items():
+        given = [part[name].attrs for part in parts if name in part.variables]
+        for i, part in enumerate(parts):
+            if given and name not in part.variables:
+                filled = part.assign({name: ("obs", np.full(part.sizes["obs"], none), given[0])})
+                parts[i] = filled.set_coords(name) if is_coordinate else filled
+    return parts
 
 
 def _sites(observations: xr.Dataset) -> list[dict[str, Any]]:
     kind = "column" if "averaging_kernel" in observations.variables else "tower"
+    sight = observations["range"].notnull().values if "range" in observations.variables else None
     _, first = np.unique(observations.site.values, return_index=True)
     rows = observations.isel(obs=np.sort(first)[:200])
     return [
-        {"name": str(name), "kind": kind, "longitude": float(lon), "latitude": float(lat)}
-        for name, lon, lat in zip(rows.site.values, rows.longitude.values, rows.latitude.values, strict=True)
+        {
+            "name": str(name),
+            "kind": "lidar" if sight is not None and sight[at] else kind,
+            "longitude": float(lon),
+            "latitude": float(lat),
+        }
+        for at, name, lon, lat in zip(
+            np.sort(first)[:200], rows.site.values, rows.longitude.values, rows.latitude.values, strict=True
+        )
     ]
 
 
@@ -151,6 +175,8 @@ def read_source(source: sources.Source, species: str) -> xr.Dataset:
             return read_columns(source.file, ColumnMapping(species=species, **chosen))
         case sources.CalibratedSource():
             return read_observations(source.file).drop_dims("certificate", errors="ignore")
+        case DialSource():
+            return gates(read_dial_scan(source.file), source.site, source.height, source.averaging_s)
 
 
 def supplement(source: sources.FormatSource, species: str) -> Supplement:

@@ -14,9 +14,11 @@ from pydantic import BaseModel
 import metroflux
 from metroflux.provenance import sha256_file, sha256_json
 from metroflux.roles import check_roles
+from observations.flux_lidar.dial import ray_ids, read_dial_scan
 from pipelines.config import Config, Read
 from pipelines.engine import Engine
 from pipelines.fields import DATA, paths_of, seeds
+from pipelines.lidar_sections import DialSource
 
 PACKAGES = ("numpy", "scipy", "xarray", "numba", "pyproj", "netCDF4", "dask", "distributed", "icechunk",
             "prefect", "pydantic", "matplotlib", "cartopy")  # fmt: skip
@@ -34,12 +36,12 @@ def require_one_role(config: Config, hashes: Mapping[Path, str]) -> None:
     """Stop if a variable of a file is data and prior or plants, or a file is read as data twice alike.
 
     The content of a file is its id, so that a copy under another name is found too. Sources that read other
-    sites or variables of one file are other data.
+    sites or variables of one file are other data. Of a DIAL each ray has its id, whatever file it stands in.
 
     Raises
     ------
     DataError
-        Naming the file's hash and what is read, and both places.
+        Naming the file's hash and what is read, or the ray, and both places.
     """
     sources = {f"observations.sources[{n}]": source for n, source in enumerate(config.observations.sources)}
     prior = {"prior.inventory": config.prior.inventory, "plants": config.plants}
@@ -53,6 +55,9 @@ def require_one_role(config: Config, hashes: Mapping[Path, str]) -> None:
         for place, source in sources.items()
         if source.file in hashes
     })  # fmt: skip
+    dials = {place: s.file for place, s in sources.items() if isinstance(s, DialSource)}
+    dials |= {f"observations.planes[{n}]": plane.file for n, plane in enumerate(config.observations.planes)}
+    check_roles({place: ray_ids(read_dial_scan(file)) for place, file in dials.items()})
 
 
 def _read_from(section: object, hashes: Mapping[Path, str]) -> list[str]:

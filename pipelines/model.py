@@ -5,6 +5,7 @@ import xarray as xr
 from scipy.sparse import csr_matrix
 
 from inversion.diagnostics import diagnose
+from inversion.direct import apart, with_direct_rows
 from inversion.mixture import Mixture, Posterior
 from inversion.parameters import offsets, scale
 from inversion.problem import Problem, assemble
@@ -26,6 +27,8 @@ from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.estimation import solved
 from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
+from pipelines.lidar import widened
+from pipelines.lidar_sections import MixingInflation
 from pipelines.plants import sources_of, with_plants
 from pipelines.progress import followed
 from transport.elevated import source_footprints
@@ -254,11 +257,14 @@ def problem_of(job: Job) -> Problem:
     data, prior = job.dataset("observations"), job.dataset("prior")
     if "transport_ensemble" in job.inputs:
         data = with_transport_error(data, job.dataset("transport_ensemble"), "shared")
+    mixing = config.observations.mixing
+    if isinstance(mixing, MixingInflation):
+        data = widened(job, data, mixing)
     background, numbers = job.dataset("background"), parameters(config, data)
     if "plants" in job.inputs:
         background, more = with_plants(background, job.dataset("plant_footprints"), job.dataset("plants"))
         numbers += more
-    return assemble(
+    problem = assemble(
         data,
         background,
         job.dataset("jacobian"),
@@ -267,6 +273,9 @@ def problem_of(job: Job) -> Problem:
         numbers,
         durations(config),
     )
+    if "planes" not in job.inputs:
+        return problem
+    return with_direct_rows(problem, job.dataset("planes"), data.shared.values.tolist())
 
 
 def invert(job: Job) -> Outputs:
@@ -288,6 +297,8 @@ def evaluate(job: Job) -> Outputs:
         weight = stated.diagonal / mode.problem.errors.diagonal
         text = {"units": "1", "long_name": "weight of the datum under Student-t errors, about 1"}
         fit = fit.assign(weight=("obs", weight, text))
+    if "planes" in job.inputs:
+        fit = apart(fit, job.dataset("planes"))
     return {
         "posterior": schema.check(posterior.merge(table), "posterior", "evaluation"),
         "diagnostics": schema.check(fit.merge(table), "diagnostics", "evaluation"),

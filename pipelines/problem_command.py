@@ -24,6 +24,7 @@ from pipelines import stages
 from pipelines.config import Read, read_config
 from pipelines.dask_mapper import open_mapper
 from pipelines.engine import Engine, Job, Stage
+from pipelines.manifest import hash_inputs, require_one_role
 from pipelines.model import problem_of
 from pipelines.results import wanted
 from pipelines.run import WORK
@@ -56,7 +57,10 @@ def pose(
     ------
     ConfigError
         If the folder holds no run.
+    DataError
+        If a datum has two roles.
     """
+    require_one_role(read.config, hash_inputs(read))
     every = plan or stages.plan(read.config)
     names = [stage.name for stage in every]
     before, inversion = every[: names.index("inversion")], every[names.index("inversion")]

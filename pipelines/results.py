@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from inversion.direct import CAUSE as DIRECT
 from metroflux import schema
 from metroflux.constants import SECONDS_PER_YEAR
 from metroflux.grid import Grid
@@ -151,7 +152,12 @@ def _footprint_sum(job: Job) -> xr.DataArray | None:
 
 def _sites(job: Job) -> list[Site]:
     found = cast(list[dict[str, Any]], job.inputs["sites"])
-    return [Site(s["name"], s["longitude"], s["latitude"], s["kind"]) for s in found]
+    sites = [Site(s["name"], s["longitude"], s["latitude"], s["kind"]) for s in found]
+    if "planes" not in job.inputs:
+        return sites
+    rows = job.dataset("planes")
+    places = zip(rows.datum_id.values, rows.longitude.values, rows.latitude.values, strict=True)
+    return sites + [Site(str(name), float(lon), float(lat), "lidar") for name, lon, lat in places]
 
 
 def _outlines(job: Job) -> tuple[Outline, ...]:
@@ -221,6 +227,12 @@ def _traceability(job: Job) -> dict[str, list[str]]:
             known = found.setdefault(part.cause, [])
             if part.traceable_to not in known:
                 known.append(part.traceable_to)
+    if "planes" in job.inputs:
+        rows = job.dataset("planes")
+        for cause, origin in zip(rows.shared_cause.values, rows.shared_traceable_to.values, strict=True):
+            known = found.setdefault(str(cause), [])
+            known += [str(origin)] * (str(origin) not in known)
+        found[DIRECT] = [f"scan {name}" for name in rows.datum_id.values]
     return found
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipelines.fields import InputFile, Instant, Name, Section, Text
+from pipelines.lidar_sections import DialSource, LidarPlane, Mixing
 from pipelines.quality import Quality
 from pipelines.sections import AnySectorError, Key, NotNegative, Positive, Unit
 
@@ -106,7 +107,7 @@ class CalibratedSource(Section):
 
 
 Source = Annotated[
-    TableSource | FormatSource | ColumnSource | CalibratedSource, Field(discriminator="reader")
+    TableSource | FormatSource | ColumnSource | CalibratedSource | DialSource, Field(discriminator="reader")
 ]
 
 
@@ -195,6 +196,12 @@ class Observations(Section):
     selection: Selection = Field(default=Selection(), description="which observations are used")
     random: tuple[RandomError, ...] = Field(default=(), description="random errors added to the readers' own")
     shared: tuple[SharedError, ...] = Field(default=(), description="shared errors added to the readers' own")
+    planes: tuple[LidarPlane, ...] = Field(
+        default=(), description="emissions through planes of a DIAL, data on the fluxes themselves"
+    )
+    mixing: Mixing | None = Field(
+        default=None, description="a lidar's mixing height as judge of the data; none: not used"
+    )
 
 
 class BackgroundParameter(Section):

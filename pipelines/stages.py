@@ -11,6 +11,8 @@ from pipelines.choosing import choose
 from pipelines.config import Config
 from pipelines.engine import Stage
 from pipelines.footprint_codec import FOOTPRINTS
+from pipelines.lidar import read_mixing, read_planes
+from pipelines.lidar_sections import MixingFilter
 from pipelines.met import MET_CUBE
 from pipelines.sections import Particles
 from pipelines.store import CODECS, Codec
@@ -32,9 +34,9 @@ STORED = (SOLUTION, MIXTURE, MET_CUBE, FOOTPRINTS, *CODECS)
 
 CHOOSE = Stage(
     "selection", choose, ("selected", "dropped"), ("data",),
-    ("observations.quality", "observations.selection", "observations.random", "observations.shared", "run"),
+    ("observations.quality", "observations.selection", "observations.random", "observations.shared",
+     "observations.mixing", "run"),
 )  # fmt: skip
-CHOOSE_BY_AIR = replace(CHOOSE, inputs=("data", "met"))
 PRIOR = Stage("prior", inputs.add_prior_error, ("prior",), ("inventory",), ("prior.errors",))
 
 WORLD = (
@@ -72,6 +74,9 @@ GRIDS = {
               ("prior.inventory", "run")),
     ),
 }  # fmt: skip
+
+MIXING = Stage("mixing height", read_mixing, ("profiles",), (), ("observations.mixing",))
+PLANES = Stage("lidar planes", read_planes, ("planes",), ("grid",), ("observations.planes", "run"))
 
 MET = Stage("met", inputs.read_met, ("met",), ("grid",), ("met",))
 
@@ -120,13 +125,14 @@ SIMULATE = (
 
 SOLVE = (
     Stage("inversion", model.invert, ("solution",), ("observations", "background", "jacobian", "prior"),
-          ("prior.errors", "background.parameters", "observations.random", "inversion")),
+          ("prior.errors", "background.parameters", "observations.random", "observations.mixing",
+           "inversion")),
     Stage("evaluation", model.evaluate, ("posterior", "diagnostics"),
           ("solution", "observations", "background"), ("inversion",)),
 )  # fmt: skip
 
 
-def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
+def _results(planes: tuple[str, ...], *, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
     """Return the last stages; what there is to show differs, how it is shown does not."""
     seen = ("footprints",) * footprints
     true = ("truth",) * truth
@@ -151,7 +157,8 @@ def _results(*, footprints: bool, truth: bool, grid: bool) -> tuple[Stage, ...]:
         Stage("gate", results.judge_run, ("reasons",), ("diagnostics", *seen), ("gate",)),
         Stage("summary", results.summarise, ("summary",), ("totals", "regions", "diagnostics", *true),
               ("run",)),
-        Stage("products", results.draw, ("products",), (*shown, *seen, *true, *checked), ("run", "products"),
+        Stage("products", results.draw, ("products",), (*shown, *seen, *true, *checked, *planes),
+              ("run", "products"),
               stamped=True),
     )  # fmt: skip
 
@@ -160,22 +167,48 @@ def plan(config: Config) -> tuple[Stage, ...]:
     """Return the stages of a run in their order."""
     background = BACKGROUNDS[config.background.kind]
     grid = GRIDS[config.grid_kind]
-    by_air = config.observations.selection.by_air
-    particles: tuple[Stage, ...] = PARTICLES
-    solve: tuple[Stage, ...] = SOLVE
-    if isinstance(config.transport, Particles) and config.transport.ensemble is not None:
-        particles = (*PARTICLES, ENSEMBLE)
-        solve = (replace(SOLVE[0], inputs=(*SOLVE[0].inputs, *ENSEMBLE.outputs)), *SOLVE[1:])
-    if config.plants is not None:
-        particles = (*particles, *PLANTS)
-        known = tuple(name for stage in PLANTS for name in stage.outputs)
-        solve = (replace(solve[0], inputs=(*solve[0].inputs, *known)), *solve[1:])
+    before, particles, solve = _asked_for(config)
+    planes = PLANES.outputs if PLANES in before else ()
     stages = {
         "a world": (*WORLD, *particles, background, *SIMULATE, *solve,
-                    *_results(footprints=True, truth=True, grid=True)),
-        "files": (DATA, *grid, MET, OUTLINES, CHOOSE, OBSERVE, PRIOR, *particles, background, *solve,
-                  *_results(footprints=True, truth=False, grid=True)),
-        "responses": (DATA, *grid, OUTLINES, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *solve,
-                      *_results(footprints=False, truth=False, grid=False)),
+                    *_results(planes, footprints=True, truth=True, grid=True)),
+        "files": (DATA, *grid, MET, OUTLINES, *before, CHOOSE, OBSERVE, PRIOR, *particles, background, *solve,
+                  *_results(planes, footprints=True, truth=False, grid=True)),
+        "responses": (DATA, *grid, OUTLINES, *before, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *solve,
+                      *_results(planes, footprints=False, truth=False, grid=False)),
     }[config.origin]  # fmt: skip
-    return tuple(CHOOSE_BY_AIR if stage is CHOOSE and by_air else stage for stage in stages)
+    return tuple(_choosing(config) if stage is CHOOSE else stage for stage in stages)
+
+
+def _choosing(config: Config) -> Stage:
+    chosen = config.observations
+    more = ("met",) * chosen.selection.by_air + ("profiles",) * isinstance(chosen.mixing, MixingFilter)
+    return replace(CHOOSE, inputs=(*CHOOSE.inputs, *more))
+
+
+def _asked_for(config: Config) -> tuple[tuple[Stage, ...], tuple[Stage, ...], tuple[Stage, ...]]:
+    """Return the stages before the selection, of the transport and of the solution that sections ask for."""
+    before: tuple[Stage, ...] = ()
+    particles: tuple[Stage, ...] = PARTICLES
+    known: tuple[str, ...] = ()
+    seen: tuple[str, ...] = ()
+    if isinstance(config.transport, Particles) and config.transport.ensemble is not None:
+        particles, known = (*particles, ENSEMBLE), (*known, *ENSEMBLE.outputs)
+    if config.plants is not None:
+        particles = (*particles, *PLANTS)
+        known = (*known, *(name for stage in PLANTS for name in stage.outputs))
+    mixing = config.observations.mixing
+    if mixing is not None:
+        before = (MIXING,) if mixing.file is not None else ()
+        known = known if isinstance(mixing, MixingFilter) else (*known, "profiles", "met")
+    if config.observations.planes:
+        before, seen = (*before, PLANES), PLANES.outputs
+    invert, evaluate = SOLVE
+    return (
+        before,
+        particles,
+        (
+            replace(invert, inputs=(*invert.inputs, *known, *seen)),
+            replace(evaluate, inputs=(*evaluate.inputs, *seen)),
+        ),
+    )

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from metroflux import schema
 from metroflux.errors import DataError
 from products import attribution, figures
+from products.planes import planes
 from products.show import symbol
 from products.table import write_whole
 from products.totals import COVERAGE, INFORMATION_THRESHOLD, information, verdict
@@ -99,6 +100,7 @@ def render(diagnostics: xr.Dataset, posterior: xr.Dataset, totals: xr.Dataset, c
         lidar=[] if context.lidar is None else context.lidar.dropna().to_dict("records"),
         used=int(diagnostics.sizes["obs"]),
         sites=_sites(diagnostics, factor),
+        planes=planes(diagnostics, species.lower()),
         fit=_fit(diagnostics, posterior),
         rows=_rows(run, totals),
         budget=budget,

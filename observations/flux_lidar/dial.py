@@ -82,6 +82,15 @@ def read_dial_scan(path: Path) -> xr.Dataset:
     return ds.assign_attrs(provenance=sha256_file(path))
 
 
+def ray_ids(scan: xr.Dataset) -> list[str]:
+    """Return an id for each ray that is the same in any file: gas, place of the lidar and time.
+
+    A day's file and the scan cut out of it, or two retrievals of one echo, are one measurement.
+    """
+    place = f"{scan.attrs['species']} ray at {float(scan.latitude):.4f}, {float(scan.longitude):.4f}"
+    return [f"{place}, {time}" for time in np.datetime_as_string(scan.time.values, unit="ms")]
+
+
 def gates(scan: xr.Dataset, site: str, height: float, averaging_s: float) -> xr.Dataset:
     """Return each gate as an observation with its line of sight: receptors of the transport follow from it.
 

@@ -11,12 +11,10 @@ import xarray as xr
 
 from metroflux import schema
 from metroflux.errors import DataError
+from observations.components import CROSS_SECTION
 from observations.flux_lidar.dial import air_density
 from observations.flux_lidar.rays import Floats
 from observations.metrology.comparison import Result
-
-_COMMON = {"lidar-cross-section": "lidar"}
-"""Causes of more than one plane and their line of the budget, as gates have them too."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def emission(plane: Plane, settings: PlaneSettings) -> tuple[Floats, dict[str, F
         "wind-speed": flux * settings.speed_sd,
         "wind-angle": -flux * np.sqrt((np.tan(turned) * turn) ** 2 + 0.5 * turn**4),
         "background": -total * settings.background_sd,
-        "lidar-cross-section": (flux + foreign) * settings.cross_section_sd,
+        CROSS_SECTION: (flux + foreign) * settings.cross_section_sd,
         "air-density": -foreign * settings.density_sd,
     }
 
@@ -132,7 +130,8 @@ def plane_flux(scan: xr.Dataset, settings: PlaneSettings, label: str) -> Result:
     air = air_density(scan.pressure.values, scan.temperature.values)
     value, sd, correlation = (scan[n].values for n in ("mole_fraction", "random_sd", "neighbour_correlation"))
     flux, terms = emission(Plane(value, sd, correlation, air, area), settings)
-    named = {n if n in _COMMON else f"{n}:{label}": float(value) for n, value in terms.items()}
+    owner = {CROSS_SECTION: str(scan.attrs["traceable_to"])}
+    named = {f"{n}:{owner.get(n, label)}": float(value) for n, value in terms.items()}
     return Result(label, float(flux), named)
 
 
@@ -140,7 +139,8 @@ def direct_rows(results: Sequence[Result], when: Mapping[str, tuple[np.datetime6
                 cells: Mapping[str, xr.DataArray]) -> xr.Dataset:  # fmt: skip
     """Return plane fluxes as rows that act on the flux itself, without transport (schema "direct_fluxes").
 
-    y = sum over cells of weight x cell area x flux. A cause of one row only is random, any other shared.
+    y = sum over cells of weight x cell area x flux. The cross-section, which gates of the same spectroscopy
+    have too, and causes of several rows are shared; the rest is random.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def direct_rows(results: Sequence[Result], when: Mapping[str, tuple[np.datetime6
     if len(set(labels)) < len(labels) or not labels:
         raise DataError(f"direct rows of {labels}; expected one or more labels, each once")
     causes = [name for r in results for name in r.terms]
-    shared = [n for n in dict.fromkeys(causes) if causes.count(n) > 1]
+    shared = [n for n in dict.fromkeys(causes) if causes.count(n) > 1 or n.startswith(CROSS_SECTION)]
     own = [np.sqrt(sum(t**2 for n, t in r.terms.items() if n not in shared)) for r in results]
     columns = np.array([[r.terms.get(n, 0.0) for n in shared] for r in results]).reshape(len(labels), -1)
     rate = {"units": "mol s-1"}
@@ -167,10 +167,20 @@ def direct_rows(results: Sequence[Result], when: Mapping[str, tuple[np.datetime6
             "time_bounds": (("obs", "bounds"), np.array([when[label] for label in labels])),
             "emission": ("obs", np.array([r.value for r in results]), rate),
             "emission_sd": ("obs", np.array(own), rate),
-            "shared": ("shared", np.array(shared, dtype=str)),
-            "shared_cause": ("shared", np.array([_COMMON.get(n, n) for n in shared], dtype=str)),
             "emission_shared": (("obs", "shared"), columns, rate),
             "weight": (("obs", "y", "x"), weight.values.astype(np.float64), {"units": "1"}),
         },
+        coords=_shared_names(shared),
     )
-    return schema.check(ds.set_coords(["shared", "shared_cause"]), "direct_fluxes", "plane fluxes")
+    return schema.check(ds, "direct_fluxes", "plane fluxes")
+
+
+def _shared_names(shared: Sequence[str]) -> dict[str, tuple[str, np.ndarray]]:
+    """Return name, line of the budget and origin of each shared cause."""
+    lidar = [n.startswith(CROSS_SECTION) for n in shared]
+    cause = ["lidar" if of_lidar else n for n, of_lidar in zip(shared, lidar, strict=True)]
+    rests = [
+        n.partition(":")[2] if of_lidar else "not stated" for n, of_lidar in zip(shared, lidar, strict=True)
+    ]
+    columns = {"shared": list(shared), "shared_cause": cause, "shared_traceable_to": rests}
+    return {name: ("shared", np.array(values, dtype=str)) for name, values in columns.items()}

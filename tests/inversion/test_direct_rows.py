@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from inversion.direct import with_direct_rows
+from inversion.diagnostics import diagnose
+from inversion.direct import apart, with_direct_rows
 from inversion.solver import solve
 from metroflux.errors import DataError
+from metroflux.schema import check
 
 
 def planes(prior, shift=0):
@@ -29,6 +31,7 @@ def planes(prior, shift=0):
             "datum_id": ("obs", ["P1", "P2"]),
             "shared": ["lidar-cross-section"],
             "shared_cause": ("shared", ["lidar"]),
+            "shared_traceable_to": ("shared", ["HITRAN"]),
         },
     )
 
@@ -51,6 +54,48 @@ def test_rows_on_the_flux_give_the_posterior_of_the_dense_problem(inputs_of, twi
     x = twin.x_a + twin.B @ H.T @ np.linalg.solve(H @ twin.B @ H.T + R, d)
     np.testing.assert_allclose(found.ravel(), x[: twin.flux_size], rtol=1e-6, atol=1e-12)
     assert not np.allclose(found.ravel(), twin.x[: twin.flux_size], rtol=1e-3)
+
+
+def test_a_cross_section_behind_rows_and_gates_is_one_error(inputs_of, twin_of):
+    """Against the dense problem in which one column of U runs through both kinds of data."""
+    inputs = inputs_of(1)
+    twin, problem = twin_of(inputs), inputs.assemble()
+    names = [f"c{i}" for i in range(problem.errors.columns.shape[1])]
+    rows = planes(inputs.prior)
+    rows = rows.assign_coords(shared=("shared", [names[1]]))
+    found = with_direct_rows(problem, rows, names).errors
+    R = np.zeros((len(twin.R) + 2,) * 2)
+    n = len(twin.R)
+    R[:n, :n] = twin.R
+    R[n:, n:] = (
+        np.diag(rows.emission_sd.values**2) + rows.emission_shared.values @ rows.emission_shared.values.T
+    )
+    R[:n, n:] = np.outer(problem.errors.columns[:, 1], rows.emission_shared.values[:, 0])
+    R[n:, :n] = R[:n, n:].T
+    scale = np.sqrt(np.diag(R))
+    np.testing.assert_allclose(found.dense() / np.outer(scale, scale), R / np.outer(scale, scale), atol=1e-12)
+    assert found.causes == problem.errors.causes
+    other = with_direct_rows(problem, rows.assign_coords(shared=("shared", ["another"])), names).errors
+    assert not other.dense()[:n, n:].any()
+    assert other.traceable_to[-1] == "HITRAN"
+
+
+def test_diagnostics_of_rows_stand_apart_in_their_own_unit(inputs_of):
+    inputs = inputs_of(1)
+    rows = planes(inputs.prior)
+    solution = solve(with_direct_rows(inputs.assemble(), rows))
+    whole = diagnose(solution)
+    fit = check(apart(whole, rows), "diagnostics")
+    n = len(inputs.assemble().datum_id)
+    assert fit.sizes["obs"] == n
+    assert not set(fit.site_name.values) & {"P1", "P2"}
+    np.testing.assert_array_equal(fit.direct_emission.values, rows.emission.values)
+    assert fit.direct_emission.attrs["units"] == "mol s-1"
+    np.testing.assert_array_equal(fit.direct_posterior.values, whole.posterior_mole_fraction.values[n:])
+    area = inputs.prior.cell_area.values.ravel()[0]
+    model = solution.flux.sum(axis=0)[1, 0] * area
+    np.testing.assert_allclose(fit.direct_posterior.values, [model, model], rtol=1e-6)
+    assert float(fit.chi2) == float(whole.chi2)
 
 
 def test_rows_that_do_not_fit_are_refused(inputs_of):

@@ -10,7 +10,7 @@ from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.roles import check_roles
 from observations.components import Group, along_range
-from observations.flux_lidar.dial import air_density, gates, noise, number_density, read_dial_scan
+from observations.flux_lidar.dial import air_density, gates, noise, number_density, ray_ids, read_dial_scan
 from observations.flux_lidar.plane import (
     Plane,
     PlaneSettings,
@@ -126,7 +126,7 @@ def test_a_simulated_file_is_read_and_its_plane_flux_is_near_the_truth(tmp_path)
     assert len(again.attrs["provenance"]) == 64
     found = plane_flux(again, SETTINGS, "P1")
     assert abs(found.value - SCENE.emission) < 3 * found.sd
-    assert "lidar-cross-section" in found.terms
+    assert "lidar-cross-section:simulated line" in found.terms
     assert "wind-speed:P1" in found.terms
     seen = gates(again, "L1", 2.0, 20.0)
     assert seen.sizes["obs"] == scan.mole_fraction.size
@@ -177,7 +177,7 @@ def test_direct_rows_share_the_cross_section_and_the_mean_keeps_it():
     cell = xr.DataArray([[0.0, 1.0]], dims=("y", "x"))
     rows = direct_rows(results, when, {"P1": cell, "P2": cell})
     schema.check(rows, "direct_fluxes")
-    assert rows.shared.values.tolist() == ["lidar-cross-section"]
+    assert rows.shared.values.tolist() == ["lidar-cross-section:simulated line"]
     R = np.diag(rows.emission_sd.values**2) + rows.emission_shared.values @ rows.emission_shared.values.T
     assert np.sqrt(np.diag(R)) == pytest.approx([r.sd for r in results])
     area, sd = 1e6, 4e-6  # one facility cell: posterior of a flux with a prior, closed form against rows
@@ -195,6 +195,28 @@ def test_one_datum_has_one_role():
         check_roles({"profile gates": ["scan-1"], "plane flux": ["scan-1"]})
     with pytest.raises(DataError, match=r"CEMS-7 in prior\.inventory and validation"):
         check_roles({"prior.inventory": ["CEMS-7", "CEMS-7"], "validation": ["CEMS-7"]})
+
+
+def test_a_ray_is_the_same_measurement_in_another_file():
+    scan = simulate_scan(SCENE, 0.03, np.random.default_rng(0))
+    again = simulate_scan(SCENE, 0.03, np.random.default_rng(1)).isel(time=slice(5, 9))
+    assert set(ray_ids(again)) < set(ray_ids(scan))
+    assert len(set(ray_ids(scan))) == scan.sizes["time"]
+    assert not set(ray_ids(scan.assign_attrs(species="co2"))) & set(ray_ids(scan))
+    with pytest.raises(DataError, match=r"ch4 ray at 40\.0000, 116\.0000, .* and 3 more in gates and plane"):
+        check_roles({"gates": ray_ids(scan), "plane": ray_ids(again)})
+
+
+def test_lidars_of_different_spectroscopy_do_not_share_the_cross_section():
+    scan = simulate_scan(SCENE, 0.03, np.random.default_rng(0))
+    other = scan.assign_attrs(traceable_to="another line")
+    names = [set(plane_flux(s, SETTINGS, "P").terms) for s in (scan, other)]
+    assert names[0] ^ names[1] == {
+        "lidar-cross-section:simulated line",
+        "lidar-cross-section:another line",
+    }
+    (gate,) = gates(other, "L", 2.0, 20.0).shared.values.tolist()
+    assert gate in names[1]
 
 
 def test_a_density_of_nothing_is_zero():
