@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 from scipy.sparse import csr_array, vstack
 
-from inversion.problem import Problem
+from inversion.problem import Floats, Problem
 from metroflux.errors import DataError
 from metroflux.schema import check
 from metroflux.uncertainty import ErrorModel
@@ -17,10 +18,10 @@ CAUSE = "direct flux"
 
 
 def with_direct_rows(problem: Problem, rows: xr.Dataset, names: Sequence[str] = ()) -> Problem:
-    """Return the problem with rows y = sum of weight x cell area x flux of all sectors, mol s-1, at its end.
+    """Return the problem with rows y = sum of weight x cell area x flux of all sectors, at its end.
 
-    A row acts on the flux interval that holds the middle of its time. Its values stand in mol s-1 among mole
-    fractions: the solution does not depend on the unit of a row.
+    A row acts on the flux interval that holds the middle of its time. The solution does not depend on its
+    unit: it is scaled to the median standard uncertainty of the mole fractions, so that C stays well scaled.
 
     Parameters
     ----------
@@ -34,26 +35,10 @@ def with_direct_rows(problem: Problem, rows: xr.Dataset, names: Sequence[str] = 
         error of its own or a cause of the problem, or random errors of the problem are correlated in time.
     """
     check(rows, "direct_fluxes", "direct rows")
-    labels, area = rows.datum_id.values.astype(str), problem.coords.cell_area.values
-    both = "" if names else ", ".join(sorted(set(_causes(rows)) & set(problem.errors.causes)))
-    middle = rows.time_bounds.values[:, 0] + np.diff(rows.time_bounds.values, axis=1)[:, 0] // 2
-    bounds = problem.coords.flux_time_bounds.values
-    within = (bounds[:, 0] <= middle[:, None]) & (middle[:, None] < bounds[:, 1])
-    faults = [
-        text
-        for wrong, text in (
-            (rows.weight.shape[1:] != area.shape, f"cells {rows.weight.shape[1:]}, expected {area.shape}"),
-            (bool(set(labels) & set(problem.datum_id)), "a datum_id is in the problem already"),
-            (not within.any(axis=1).all(), "a time outside of the flux intervals"),
-            (not (rows.emission_sd.values > 0).all(), "a row without an error of its own"),
-            (bool(both), f"causes of the problem too ({both})"),
-            (bool(problem.errors.correlated), "random errors correlated in time"),
-        )
-        if wrong
-    ]
-    if faults:
-        raise DataError(f"direct rows {', '.join(labels)}: {'; '.join(faults)}")
-    flat = (rows.weight.values * area).reshape(labels.size, -1)
+    labels, within = rows.datum_id.values.astype(str), _within(problem, rows)
+    _refuse(problem, rows, within, both=not names)
+    scale = np.median(np.sqrt(problem.errors.variance)) / _sd(rows)
+    flat = (rows.weight.values * problem.coords.cell_area.values).reshape(labels.size, -1) * scale[:, None]
     H = csr_array((within[:, :, None] * flat[:, None, :]).reshape(labels.size, -1))
     more = np.zeros(labels.size)
     return replace(
@@ -61,28 +46,60 @@ def with_direct_rows(problem: Problem, rows: xr.Dataset, names: Sequence[str] = 
         datum_id=np.append(problem.datum_id, labels),
         site=np.append(problem.site, labels),
         time=np.append(problem.time, rows.time_bounds.values[:, 0]),
-        mole_fraction=np.append(problem.mole_fraction, rows.emission.values),
+        mole_fraction=np.append(problem.mole_fraction, rows.emission.values * scale),
         background=np.append(problem.background, more),
         H=csr_array(vstack([problem.H, H])),
-        errors=_errors(problem.errors, rows, names),
+        errors=_errors(problem.errors, rows, scale, names),
         parameters=tuple(replace(p, column=np.append(p.column, more)) for p in problem.parameters),
     )
 
 
-def _errors(errors: ErrorModel, rows: xr.Dataset, names: Sequence[str]) -> ErrorModel:
+def _within(problem: Problem, rows: xr.Dataset) -> npt.NDArray[np.bool_]:
+    """Return which flux interval holds the middle of each row, shape (row, flux_time)."""
+    begin, end = rows.time_bounds.values.T
+    middle, bounds = begin + (end - begin) // 2, problem.coords.flux_time_bounds.values
+    inside: npt.NDArray[np.bool_] = (bounds[:, 0] <= middle[:, None]) & (middle[:, None] < bounds[:, 1])
+    return inside
+
+
+def _refuse(problem: Problem, rows: xr.Dataset, within: npt.NDArray[np.bool_], *, both: bool) -> None:
+    labels, shape = rows.datum_id.values.astype(str), problem.coords.cell_area.shape
+    common = ", ".join(sorted(set(_causes(rows)) & set(problem.errors.causes)))
+    faults = [
+        text
+        for wrong, text in (
+            (rows.weight.shape[1:] != shape, f"cells {rows.weight.shape[1:]}, expected {shape}"),
+            (bool(set(labels) & set(problem.datum_id)), "a datum_id is in the problem already"),
+            (not within.any(axis=1).all(), "a time outside of the flux intervals"),
+            (not (rows.emission_sd.values > 0).all(), "a row without an error of its own"),
+            (both and bool(common), f"causes of the problem too ({common})"),
+            (bool(problem.errors.correlated), "random errors correlated in time"),
+        )
+        if wrong
+    ]
+    if faults:
+        raise DataError(f"direct rows {', '.join(labels)}: {'; '.join(faults)}")
+
+
+def _sd(rows: xr.Dataset) -> Floats:
+    """Return the standard uncertainty of each row, all causes, mol s-1."""
+    return np.sqrt(rows.emission_sd.values**2 + np.sum(rows.emission_shared.values**2, axis=1))
+
+
+def _errors(errors: ErrorModel, rows: xr.Dataset, scale: Floats, names: Sequence[str]) -> ErrorModel:
     """Return R with the rows below; a shared error of a known name goes on in its own column."""
-    columns, sd = rows.emission_shared.values, rows.emission_sd.values
+    columns, own = rows.emission_shared.values * scale[:, None], (rows.emission_sd.values * scale) ** 2
     known = {name: i for i, name in enumerate(names)}
     at = [known.get(name) for name in rows.shared.values.tolist()]
     new = [j for j, i in enumerate(at) if i is None]
     n, rank = errors.columns.shape
-    U = np.zeros((n + sd.size, rank + len(new)))
+    U = np.zeros((n + own.size, rank + len(new)))
     U[:n, :rank], U[n:, rank:] = errors.columns, columns[:, new]
     for j, i in enumerate(at):
         if i is not None:
             U[n:, i] = columns[:, j]
-    random = {name: np.append(variance, np.zeros(sd.size)) for name, variance in errors.random.items()}
-    random[CAUSE] = np.append(np.zeros(n), sd**2)
+    random = {name: np.append(variance, np.zeros(own.size)) for name, variance in errors.random.items()}
+    random[CAUSE] = np.append(np.zeros(n), own)
     added, origin = _causes(rows), rows.shared_traceable_to.values.tolist()
     return replace(
         errors,
@@ -106,11 +123,13 @@ def apart(diagnostics: xr.Dataset, rows: xr.Dataset) -> xr.Dataset:
     mine = np.isin(diagnostics.datum_id.values, labels)
     rest = diagnostics.isel(obs=~mine, site_name=~np.isin(diagnostics.site_name.values, labels))
     own = diagnostics.isel(obs=mine)
-    rate = {"units": "mol s-1"}
+    back = _sd(rows) / own.observation_sd.values
     found = {
-        f"direct_{new}": ("direct", own[old].values, rate | {"long_name": own[old].attrs["long_name"]})
+        f"direct_{new}": (
+            "direct", own[old].values * back, {"units": "mol s-1", "long_name": own[old].attrs["long_name"]}
+        )
         for new, old in _SHOWN.items()
-    }
+    }  # fmt: skip
     return rest.assign(found).assign_coords(
         direct=("direct", own.datum_id.values), direct_time=("direct", own.time.values)
     )
