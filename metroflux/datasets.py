@@ -84,6 +84,8 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "elevation": _V(("obs",), "degree", missing=True, optional=True),
         "range": _V(("obs",), "m", missing=True, optional=True),
         "gate_length": _V(("obs",), "m", missing=True, optional=True),
+        "true_range": _V(("true_range",), "m", optional=True),
+        "gate_kernel": _V(("obs", "true_range"), "1", missing=True, optional=True),
     } | _COMPONENTS,
     "background": {
         "datum_id": _V(("obs",), kind="U"),
@@ -124,6 +126,7 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "temperature": _V(("time", "range"), "K"),
         "humidity": _V(("time", "range"), "mol mol-1", optional=True),
         "averaging_kernel": _V(("time", "range", "true_range"), "1", optional=True),
+        "true_range": _V(("true_range",), "m", optional=True),
     },
     "direct_fluxes": {
         "datum_id": _V(("obs",), kind="U"),

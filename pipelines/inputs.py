@@ -142,6 +142,12 @@ def _alike(parts: list[xr.Dataset]) -> list[xr.Dataset]:
             if given and name not in part.variables:
                 filled = part.assign({name: ("obs", np.full(part.sizes["obs"], none), given[0])})
                 parts[i] = filled.set_coords(name) if is_coordinate else filled
+    kernels = [part.gate_kernel for part in parts if "gate_kernel" in part.variables]
+    for i, part in enumerate(parts):
+        if kernels and "gate_kernel" not in part.variables:
+            blank = np.full((part.sizes["obs"], kernels[0].sizes["true_range"]), np.nan)
+            rows = (("obs", "true_range"), blank, kernels[0].attrs)
+            parts[i] = part.assign(gate_kernel=rows).assign_coords(true_range=kernels[0].true_range)
     return parts
 
 

@@ -54,7 +54,7 @@ def place_points(observations: xr.Dataset, met: xr.Dataset, end: Times, column_t
     widths = [
         1,
         observations.sizes["layer"] if seen.column.any() else 1,
-        GATE_POINTS if seen.gate.any() else 1,
+        seen.gate_width if seen.gate.any() else 1,
     ]
     points = Points.none(seen.column.size, max(widths))
     for n in map(int, np.flatnonzero(~seen.column & ~seen.gate)):
@@ -109,14 +109,26 @@ class _Seen:
         height = float(np.nan_to_num(self.observations.inlet.values[n]))
         return sight_from(self.ground, place, height, azimuth, elevation)
 
+    @property
+    def gate_width(self) -> int:
+        """Most points of a gate."""
+        return max(GATE_POINTS, self.observations.sizes.get("true_range", 0))
+
     def gate_points(self, n: int) -> tuple[tuple[Floats, Floats, Floats], Floats]:
-        """Return x, y, height (m) and weight of the points of a datum's gate."""
+        """Return x, y, height (m) and weight of the points of a datum's gate: by its kernel if it has one."""
         middle, length = (float(np.nan_to_num(self.sight[name][n])) for name in ("range", "gate_length"))
         try:
-            distance, weight = gate_ranges(middle, length)
+            distance, weight = self._by_kernel(n) or gate_ranges(middle, length)
             return place_at(self.line(n), self.ground, distance), weight
         except DataError as fault:
             raise DataError(f"{self.observations.datum_id.values[n]}: {fault}") from None
+
+    def _by_kernel(self, n: int) -> tuple[Floats, Floats] | None:
+        if "gate_kernel" not in self.observations.variables:
+            return None
+        weight = np.nan_to_num(self.observations.gate_kernel.values[n])
+        counts = weight != 0
+        return (self.observations.true_range.values[counts], weight[counts]) if counts.any() else None
 
     def layers(self, n: int, p: xr.DataArray) -> "Layers":
         """Return the layers of a column datum."""

@@ -52,7 +52,8 @@ def make_receptors(observations: xr.Dataset, met: xr.Dataset, settings: Receptor
     A datum with an averaging kernel is a column: one point per layer at the height of its mid pressure,
     weight = pressure weight x kernel; upright, or, with `azimuth` and `elevation` (of the sun), along the
     line of sight from the inlet. One with a `range` is a gate of a lidar: points along the line of sight from
-    the inlet, over `gate_length`. Any other is a tower: one point at its inlet, weight 1.
+    the inlet, over `gate_length`, or where its `gate_kernel` says. Any other is a tower: one point at its
+    inlet, weight 1.
 
     Data of several species with the same place, time and weights get the same receptor, whose particles fly
     once (`footprints.compute_footprints`); each keeps its datum_id, and so its row of the Jacobian.

@@ -94,14 +94,21 @@ def ray_ids(scan: xr.Dataset) -> list[str]:
 def gates(scan: xr.Dataset, site: str, height: float, averaging_s: float) -> xr.Dataset:
     """Return each gate as an observation with its line of sight: receptors of the transport follow from it.
 
-    Noise counts as independent from gate to gate: sums over gates then have somewhat too large an sd.
+    Noise counts as independent from gate to gate: sums over gates then have somewhat too large an sd. An
+    averaging kernel of the scan goes with each gate: how much air at each true range counts in it.
 
     Parameters
     ----------
     height : of the lidar above the ground, m
     averaging_s : s
+
+    Raises
+    ------
+    DataError
+        If a row of the averaging kernel does not sum to 1 within 0.01, or lacks its ranges.
     """
     schema.check(scan, "dial", site)
+    kernel = _kernel(scan, site)
     rays, count = scan.sizes["time"], scan.sizes["range"]
     n, start = rays * count, np.repeat(scan.time.values, count)
     values, sd = scan.mole_fraction.values.ravel(), scan.random_sd.values.ravel()
@@ -129,6 +136,24 @@ def gates(scan: xr.Dataset, site: str, height: float, averaging_s: float) -> xr.
     ds = ds.assign(
         range=("obs", distance, {"units": "m"}),
         gate_length=("obs", np.full(n, float(scan.gate_length)), {"units": "m"}),
-    )
+    ).assign(kernel)
     common = cross_section(ds, float(scan.cross_section_sd), str(scan.attrs["traceable_to"]))
     return schema.check(attach(ds, [], [common]), "observations", site)
+
+
+def _kernel(scan: xr.Dataset, site: str) -> dict[str, tuple[tuple[str, ...], Floats, dict[str, str]]]:
+    """Return the averaging kernel by gate and its true ranges; empty if the scan has none."""
+    if "averaging_kernel" not in scan.variables:
+        return {}
+    kernel = scan.averaging_kernel.transpose("time", "range", "true_range").values
+    away = float(np.abs(kernel.sum(axis=-1) - 1.0).max())
+    if "true_range" not in scan.variables or away > 0.01:
+        raise DataError(
+            f"{site}: averaging_kernel {'without true_range' if 'true_range' not in scan.variables else ''} "
+            f"has rows that sum to 1 +- {away:g}; expected 1 within 0.01, over ranges in true_range, m"
+        )
+    rows = kernel.reshape(-1, kernel.shape[-1])
+    return {
+        "gate_kernel": (("obs", "true_range"), rows, {"units": "1"}),
+        "true_range": (("true_range",), scan.true_range.values, {"units": "m"}),
+    }

@@ -207,6 +207,22 @@ def test_a_ray_is_the_same_measurement_in_another_file():
         check_roles({"gates": ray_ids(scan), "plane": ray_ids(again)})
 
 
+def test_an_averaging_kernel_goes_with_each_gate_and_must_sum_to_one():
+    scan = simulate_scan(SCENE, 0.03, np.random.default_rng(0))
+    n = scan.sizes["range"]
+    kernel = np.broadcast_to(np.eye(n), (scan.sizes["time"], n, n)).copy()
+    dims = ("time", "range", "true_range")
+    sharp = scan.assign(averaging_kernel=(dims, kernel, {"units": "1"}))
+    with pytest.raises(DataError, match="without true_range"):
+        gates(sharp, "L1", 2.0, 20.0)
+    ranges = ("true_range", scan["range"].values, {"units": "m"})
+    seen = gates(sharp.assign_coords(true_range=ranges), "L1", 2.0, 20.0)
+    np.testing.assert_array_equal(seen.gate_kernel.values @ seen.true_range.values, seen["range"].values)
+    half = scan.assign(averaging_kernel=(dims, 0.5 * kernel, {"units": "1"})).assign_coords(true_range=ranges)
+    with pytest.raises(DataError, match=r"sum to 1 \+- 0\.5"):
+        gates(half, "L1", 2.0, 20.0)
+
+
 def test_lidars_of_different_spectroscopy_do_not_share_the_cross_section():
     scan = simulate_scan(SCENE, 0.03, np.random.default_rng(0))
     other = scan.assign_attrs(traceable_to="another line")

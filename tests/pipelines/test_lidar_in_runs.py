@@ -99,6 +99,18 @@ def test_gates_and_towers_are_one_dataset_with_the_cross_section_of_the_gates(fo
     assert {s["name"]: s["kind"] for s in out["sites"]} == {"A": "tower", "LID": "lidar"}
 
 
+def test_gates_with_a_kernel_and_towers_without_are_one_dataset(folder):
+    ds = scan(2, start="2024-06-01T05").isel(time=slice(2))
+    n = ds.sizes["range"]
+    kernel = (("time", "range", "true_range"), np.broadcast_to(np.eye(n), (2, n, n)), {"units": "1"})
+    ranges = ("true_range", ds["range"].values, {"units": "m"})
+    ds.assign(averaging_kernel=kernel).assign_coords(true_range=ranges).to_netcdf(folder / "gates.nc")
+    data = read_data(job(written(folder)))["data"]
+    gates = data.site.values == "LID"
+    assert np.isnan(data.gate_kernel.values[~gates]).all()
+    np.testing.assert_array_equal(data.gate_kernel.values[gates], np.tile(np.eye(n), (2, 1)))
+
+
 def test_a_plane_is_a_row_on_its_facility_and_holds_the_truth(folder):
     world = worlds.build(worlds.CitySettings(cells=12, days=1, lidar=False))
     lon, lat = world.grid.to_lonlat(np.array(world.grid.x[7]), np.array(world.grid.y[4]))

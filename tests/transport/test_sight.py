@@ -83,6 +83,23 @@ def test_a_gate_overhead_lies_over_the_instrument_and_its_weights_sum_to_one(mak
     assert np.count_nonzero(gate.weight) == GATE_POINTS
 
 
+def test_a_gate_with_an_averaging_kernel_sees_the_air_where_the_kernel_does(make_met):
+    met = make_met()
+    seen = observe(met, azimuth=90.0, elevation=30.0, range=2000.0, gate_length=50.0)
+    kernel = np.array([[0.0, 0.3, 0.8, -0.1]])
+    seen = seen.assign(gate_kernel=(("obs", "true_range"), kernel, {"units": "1"})).assign_coords(
+        true_range=("true_range", [1000.0, 1900.0, 2000.0, 2100.0], {"units": "m"})
+    )
+    gate = make_receptors(seen, met, SETTINGS)
+    assert gate.weight.values[0, :3].tolist() == [0.3, 0.8, -0.1]
+    assert not gate.weight.values[0, 3:].any()
+    for k, distance in enumerate((1900.0, 2000.0, 2100.0)):
+        alone = observe(met, azimuth=90.0, elevation=30.0, range=distance, gate_length=0.0)
+        there = make_receptors(alone, met, SETTINGS)
+        for name in ("x", "y", "height"):
+            np.testing.assert_allclose(gate[name].values[0, k], there[name].values[0, 0], atol=1e-6)
+
+
 def test_a_gate_of_no_length_is_a_tower_there(make_met):
     met = make_met()
     gate = make_receptors(
