@@ -74,6 +74,8 @@ class Config(Section):
             yield "background.kind", "'edge_field' needs particles; expected 'constant' or 'series'"
         if self.origin == "responses" and self.observations.selection.by_air:
             yield "observations.selection", "by mixing height or wind needs met; there is none with responses"
+        if self.origin == "responses" and self.observations.selection.local_influence is not None:
+            yield "observations.selection.local_influence", "needs footprints; there are none with responses"
         if self.origin == "files" and self.background.kind == "edge_field":
             yield "background.kind", "'edge_field' is so far given only by a synthetic world"
 

@@ -111,6 +111,13 @@ Source = Annotated[
 ]
 
 
+class LocalInfluence(Section):
+    """A limit on how much of what a datum sees lies near its site, where no grid resolves it."""
+
+    radius_km: Positive = Field(description="distance from the site that counts as near, km")
+    most: float = Field(gt=0, le=1, description="greatest share of the footprint within it, 1")
+
+
 class Selection(Section):
     """Which observations the inversion uses; what is dropped is listed with its reason."""
 
@@ -126,6 +133,9 @@ class Selection(Section):
         default=None, description="how far the mixing height must lie above the inlet, m"
     )
     min_wind: NotNegative | None = Field(default=None, description="least wind speed at the inlet, m s-1")
+    local_influence: LocalInfluence | None = Field(
+        default=None, description="limit on what is seen near the site, by the footprints; none: no limit"
+    )
 
     @property
     def by_air(self) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from inversion import mixture_storage
 from inversion.mixture import Mixture
 from inversion.solution import Solution
-from pipelines import backgrounds, ensemble, inputs, model, results
+from pipelines import backgrounds, ensemble, inputs, local_influence, model, results
 from pipelines.choosing import choose
 from pipelines.config import Config
 from pipelines.engine import Stage
@@ -47,8 +47,6 @@ WORLD = (
         sections=("world", "run"),
     ),
     Stage("lidar check", inputs.compare_weather, ("lidar",), ("profiles", "met")),
-    CHOOSE,
-    PRIOR,
 )  # fmt: skip
 
 DATA = Stage(
@@ -166,18 +164,21 @@ def _results(planes: tuple[str, ...], *, footprints: bool, truth: bool, grid: bo
 def plan(config: Config) -> tuple[Stage, ...]:
     """Return the stages of a run in their order."""
     background = BACKGROUNDS[config.background.kind]
-    grid = GRIDS[config.grid_kind]
+    grid, choose = GRIDS[config.grid_kind], _choosing(config)
     before, particles, solve = _asked_for(config)
+    if config.observations.selection.local_influence is not None:
+        choose, (receptors, footprints, *rest) = local_influence.before(choose), particles
+        traced = (local_influence.before(receptors), local_influence.before(footprints))
+        particles = (*traced, local_influence.INFLUENCE, *rest)
     planes = PLANES.outputs if PLANES in before else ()
-    stages = {
-        "a world": (*WORLD, *particles, background, *SIMULATE, *solve,
+    return {
+        "a world": (*WORLD, choose, PRIOR, *particles, background, *SIMULATE, *solve,
                     *_results(planes, footprints=True, truth=True, grid=True)),
-        "files": (DATA, *grid, MET, OUTLINES, *before, CHOOSE, OBSERVE, PRIOR, *particles, background, *solve,
+        "files": (DATA, *grid, MET, OUTLINES, *before, choose, PRIOR, *particles, OBSERVE, background, *solve,
                   *_results(planes, footprints=True, truth=False, grid=True)),
-        "responses": (DATA, *grid, OUTLINES, *before, CHOOSE, OBSERVE, PRIOR, *RESPONSE, background, *solve,
+        "responses": (DATA, *grid, OUTLINES, *before, choose, OBSERVE, PRIOR, *RESPONSE, background, *solve,
                       *_results(planes, footprints=False, truth=False, grid=False)),
     }[config.origin]  # fmt: skip
-    return tuple(_choosing(config) if stage is CHOOSE else stage for stage in stages)
 
 
 def _choosing(config: Config) -> Stage:

@@ -3,16 +3,21 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from metroflux.errors import ConfigError
 from metroflux.parallel import serial
 from metroflux.provenance import Stamp
+from observations.conditions import local_influence
 from pipelines.choosing import choose
 from pipelines.config import read_config
 from pipelines.engine import Job
 from pipelines.inputs import build_world
-from pipelines.stages import plan
+from pipelines.run import Options, run
+from pipelines.stages import STORED, plan
+from pipelines.store import Store
 
 QUALITY = """
 observations:
@@ -74,3 +79,35 @@ def test_selection_by_the_air_is_refused_where_there_is_no_met():
     observations = read.observations.model_copy(update={"selection": selection})
     found = dict(read.model_copy(update={"observations": observations}).contradictions())
     assert "needs met" in found["observations.selection"]
+
+
+@pytest.mark.slow
+def test_data_that_see_the_nearest_streets_are_left_out_after_their_footprints_and_resume(config, tmp_path):
+    limit = "\nobservations: {selection: {hours: [11, 14], local_influence: {radius_km: 4, most: 0.75}}}\n"
+    config.write_text(config.read_text() + limit)
+    names = [stage.name for stage in plan(read_config(config).config)]
+    assert names.index("footprints") < names.index("local influence") < names.index("jacobian")
+    outcome = run(config, tmp_path / "out", Options())
+    store = Store(tmp_path / "out" / ".work", STORED)
+    found = {d.stage: d.key for d in outcome.done}
+    every = store.get("footprints", found["footprints"], "footprints before")
+    kept = store.get("local influence", found["local influence"], "footprints")
+    candidates = store.get("selection", found["selection"], "selected before")
+    share = local_influence(candidates, every, 4e3).local_influence.values
+    assert 0 < kept.sizes["receptor"] < every.sizes["receptor"]
+    np.testing.assert_array_equal(kept.datum_id.values, candidates.datum_id.values[share <= 0.75])
+    assert outcome.summary["observations"] == kept.sizes["receptor"]
+    report = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "local influence too great" in report
+    again = run(config, tmp_path / "out", Options(resume=True))
+    assert all(d.reused for d in again.done)
+
+
+def test_local_influence_without_footprints_is_refused(responses):
+    responses.write_text(
+        responses.read_text().replace(
+            "  random:", "  selection: {local_influence: {radius_km: 4, most: 0.5}}\n  random:"
+        )
+    )
+    with pytest.raises(ConfigError, match="local_influence: needs footprints"):
+        read_config(responses)
