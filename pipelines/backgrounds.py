@@ -9,6 +9,7 @@ from metroflux.errors import DataError
 from metroflux.time import Times
 from metroflux.units import mole_fraction_factor
 from observations import background_site as site
+from observations.background import MethodError
 from observations.clock import to_utc
 from observations.raw import numbers, read_raw, refuse_implausible
 from pipelines import air
@@ -35,7 +36,7 @@ def from_record(selected: xr.Dataset, record: xr.Dataset, chosen: air.RecordBack
     """Return the background that a section describes."""
     given = chosen.error
     sd = given.sd * mole_fraction_factor(given.unit)
-    error = site.MethodError(sd, given.duration_h, given.step_h, given.traceable_to)
+    error = MethodError(sd, given.duration_h, given.step_h, given.traceable_to)
     match chosen:
         case air.UpwindBackground():
             direction = wind_at(chosen.wind, selected.time.values)
