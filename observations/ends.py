@@ -104,7 +104,7 @@ def sample(ends: Ends, field: xr.Dataset, places: Mapping[str, Floats]) -> Sampl
     return Sampled(_interpolate(field.mole_fraction.values, corners), beyond)
 
 
-def height_of_ground(ends: Ends, terrain: xr.DataArray) -> Floats:
+def ground_below(ends: Ends, terrain: xr.DataArray) -> Floats:
     """Return the altitude of the ground below each point, m, bilinear in `terrain` (y, x)."""
     corners = [_corners(terrain[name].values, getattr(ends, name))[:2] for name in ("y", "x")]
     return _interpolate(terrain.values.astype(np.float64), corners)
