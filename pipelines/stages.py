@@ -98,6 +98,10 @@ BACKGROUNDS = {
     "upwind": _FROM_RECORD,
     "quantile": _FROM_RECORD,
     "curve": _FROM_RECORD,
+    "curtain": Stage(
+        "background", backgrounds.curtain_background, ("background",),
+        ("selected", "footprints", "met", "grid"), ("background", "run", "observations.scale"),
+    ),
     "constant": Stage(
         "background", model.constant_background, ("background",), ("selected",), ("background",)
     ),
