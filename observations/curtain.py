@@ -14,13 +14,16 @@ from observations.ends import Ends, beyond_shares, ground_below, mean_of_ends, s
 Floats = npt.NDArray[np.float64]
 
 
-def extent_of(ends: Ends, grid: Grid) -> Extent:
-    """Return the times and the area that hold all end points; `grid` has the projection of their x and y."""
-    used = ends.used
-    lon, lat = grid.to_lonlat(ends.x[used], ends.y[used])
-    east = turned(lon, float(lon[0]))
-    times = ends.time[used]
-    return Extent(times.min(), times.max(), east.min(), east.max(), lat.min(), lat.max())
+def extent_of(met: xr.Dataset, grid: Grid, start: np.datetime64, end: np.datetime64) -> Extent:
+    """Return the area of a met cube, a cell wider on each side, and what of a period it covers."""
+    x, y = (
+        np.append(2 * a[:1] - a[1:2], np.append(a, 2 * a[-1:] - a[-2:-1]))
+        for a in (met.x.values, met.y.values)
+    )
+    lon, lat = grid.to_lonlat(*np.meshgrid(x, y))
+    lon = turned(lon, float(lon[0, 0]))
+    start = max(start, met.time.values[0])
+    return Extent(start, end, float(lon.min()), float(lon.max()), float(lat.min()), float(lat.max()))
 
 
 def from_curtain(

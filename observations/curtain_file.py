@@ -170,7 +170,7 @@ def _needed_times(times: Times, mapping: CurtainMapping, extent: Extent, where: 
     if mapping.time is not None and (extent.start < first or extent.end > last):
         raise DataError(
             f"{where}: '{mapping.variable}' covers {_minute(first)} to {_minute(last)}; expected "
-            f"{_minute(extent.start)} to {_minute(extent.end)}, when the particles came in"
+            f"{_minute(extent.start)} to {_minute(extent.end)}, when particles may come in"
         )
     low = max(int(np.searchsorted(times, extent.start, side="right")) - 1, 0)
     return times[low : int(np.searchsorted(times, extent.end)) + 1]
@@ -250,8 +250,8 @@ def _around(axis: Floats, low: float, high: float, where: str) -> slice:
         raise DataError(f"{where} has missing values; expected degrees")
     if axis.size > 1 and (axis[-1] < low or axis[0] > high):
         raise DataError(
-            f"{where} is {axis[0]:g} to {axis[-1]:g}; expected some of {low:g} to {high:g}, where the "
-            "particles came in"
+            f"{where} is {axis[0]:g} to {axis[-1]:g}; expected some of {low:g} to {high:g}, where "
+            "particles may come in"
         )
     first = min(max(int(np.searchsorted(axis, low, side="right")) - 1, 0), max(axis.size - 2, 0))
     return slice(first, max(int(np.searchsorted(axis, high)) + 1, first + 2))

@@ -91,6 +91,10 @@ PLANTS = (
 )  # fmt: skip
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
+FIELD = Stage(
+    "background field", backgrounds.read_field, ("background_field",), ("selected", "met", "grid"),
+    ("background", "run", "transport"),
+)  # fmt: skip
 _FROM_RECORD = Stage(
     "background", backgrounds.record_background, ("background",), ("selected",), ("background", "run")
 )
@@ -100,7 +104,7 @@ BACKGROUNDS = {
     "curve": _FROM_RECORD,
     "curtain": Stage(
         "background", backgrounds.curtain_background, ("background",),
-        ("selected", "footprints", "met", "grid"), ("background", "run", "observations.scale"),
+        ("selected", "footprints", "met", "grid", "background_field"), ("background", "observations.scale"),
     ),
     "constant": Stage(
         "background", model.constant_background, ("background",), ("selected",), ("background",)
@@ -174,6 +178,8 @@ def plan(config: Config) -> tuple[Stage, ...]:
         particles = (*particles, *PLANTS)
         known = tuple(name for stage in PLANTS for name in stage.outputs)
         solve = (replace(solve[0], inputs=(*solve[0].inputs, *known)), *solve[1:])
+    if config.background.kind == "curtain":  # read first: a fault is told before the work of the particles
+        particles = (FIELD, *particles)
     stages = {
         "a world": (*WORLD, *particles, background, *SIMULATE, *solve,
                     *_results(footprints=True, truth=True, grid=True)),

@@ -45,6 +45,11 @@ def ends(make_observations, make_footprints):
     return ds, ends_of(ds, footprints)
 
 
+def needed() -> Extent:
+    met = xr.Dataset(coords={"time": [START - np.timedelta64(6, "h")], "x": GRID.x, "y": GRID.y})
+    return extent_of(met, GRID, START - np.timedelta64(1, "D"), START + np.timedelta64(6, "h"))
+
+
 def terrain(slope: float = 0.0) -> xr.DataArray:
     """Ground rising eastward from 200 m."""
     x, y = GRID.x_edges, GRID.y_edges
@@ -65,7 +70,7 @@ def random_field(dims=("time", "z", "lat", "lon")):
 def background(path, ends, mapping=MAPPING, ground=None, error=ERROR):
     observations, points = ends
     paths = path if isinstance(path, list) else [path]
-    field = read_curtain(paths, mapping, extent_of(points, GRID))
+    field = read_curtain(paths, mapping, needed())
     return from_curtain(observations, points, GRID, terrain() if ground is None else ground, field, error)
 
 
@@ -198,6 +203,19 @@ def test_an_area_over_the_date_line_is_read_whole(tmp_path):
     assert field.mole_fraction.values[0, 0, 0] == pytest.approx(np.array([395, 400, 395]) * 1e-6)
 
 
+def test_what_is_needed_is_the_met_a_cell_wider_and_not_before_it():
+    extent = needed()
+    x, y = GRID.west - GRID.dx / 2, GRID.south - GRID.dy / 2  # of points half a cell inside
+    lon, lat = GRID.to_lonlat([x, x + 5 * GRID.dx, x], [y, y, y + 5 * GRID.dy])
+    assert (extent.west, extent.south) == pytest.approx((min(lon), min(lat)), abs=0.02)
+    assert extent.north == pytest.approx(lat[2], abs=0.02)  # edges bend
+    assert extent.start == START - np.timedelta64(6, "h")
+    far = Grid("EPSG:32660", 700e3, 0.0, 50e3, 50e3, 4, 4)  # over the date line
+    met = xr.Dataset(coords={"time": [START], "x": far.x, "y": far.y})
+    over = extent_of(met, far, START, START)
+    assert 178 < over.west < 180 < over.east < 182
+
+
 def test_only_the_times_and_the_area_needed_are_read(tmp_path):
     first, second = random_field()[:2], random_field()[2:]
     paths = [
@@ -223,7 +241,7 @@ def test_a_mean_stands_for_its_middle_and_holds_to_its_own_ends(tmp_path, ends):
     wanted = np.array([(400 + (h[u] - 3) / 6).mean() for h, u in zip(hours, points.used, strict=True)])
     assert got.background.values == pytest.approx(wanted * 1e-6, rel=1e-9)
     late = write(tmp_path / "late.nc", rise, time=AXES["time"] + np.timedelta64(3, "h"))
-    with pytest.raises(DataError, match=r"covers 2024-05-31T21:00 .* expected .*when the particles came in"):
+    with pytest.raises(DataError, match=r"covers 2024-05-31T21:00 .* expected .*when particles may come in"):
         background(late, ends, mapping)
 
 
@@ -278,8 +296,8 @@ def _hole(values):
         ({"z": AXES["z"] * [1, 1, -1, 1, 1]}, {}, "levels neither rise nor fall all the way"),
         ({"time": AXES["time"] + np.timedelta64(4, "D")}, {}, "covers 2024-06-04T18:00 to 2024-06-05T18:00"),
         ({"time": AXES["time"][[0, 1, 1, 2, 3]]}, {}, "the time 2024-06-01T00:00.* is there twice"),
-        ({"lat": AXES["lat"] - 30}, {}, "'lat' is 5 to 15; expected some of 38.9.* to 40.*"),
-        ({"lon": AXES["lon"] - 90}, {}, "'lon' is 20 to 32; expected some of 115.*"),
+        ({"lat": AXES["lat"] - 30}, {}, "'lat' is 5 to 15; expected some of 38.6.* to 40.8"),
+        ({"lon": AXES["lon"] - 90}, {}, "'lon' is 20 to 32; expected some of 114.9.* to 117.8"),
     ],
 )  # fmt: skip
 def test_a_field_that_is_not_what_was_mapped_is_refused_by_name_and_value(
@@ -294,7 +312,7 @@ def test_a_field_that_is_not_what_was_mapped_is_refused_by_name_and_value(
 
 def test_levels_above_something_unknown_are_refused(tmp_path, ends):
     observations, points = ends
-    field = read_curtain([write(tmp_path / "f.nc", random_field())], MAPPING, extent_of(points, GRID))
+    field = read_curtain([write(tmp_path / "f.nc", random_field())], MAPPING, needed())
     del field.level.attrs["above"]
     with pytest.raises(DataError, match="'above' of 'level' to be 'ground' or 'sea level'"):
         from_curtain(observations, points, GRID, terrain(), field, ERROR)

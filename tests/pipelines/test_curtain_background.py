@@ -82,7 +82,8 @@ def given(folder):
 
 
 def curtain(folder, given, text=CONFIG):
-    return backgrounds.curtain_background(job(folder, given, text))["background"]
+    field = backgrounds.read_field(job(folder, given, text))
+    return backgrounds.curtain_background(job(folder, given | field, text))["background"]
 
 
 def test_the_plan_of_files_reads_the_field_where_the_particles_ended(folder, given):
@@ -91,6 +92,7 @@ def test_the_plan_of_files_reads_the_field_where_the_particles_ended(folder, giv
     stage = plan[names.index("background")]
     assert stage.function is backgrounds.curtain_background
     assert names.index("footprints") < names.index("background") < names.index("inversion")
+    assert names.index("background field") < names.index("receptors")  # faults before the long work
     assert set(stage.inputs) <= {
         name for earlier in plan[: names.index("background")] for name in earlier.outputs
     }
@@ -154,10 +156,10 @@ def test_what_lies_beyond_the_field_is_told(folder, given):
     low.to_netcdf(folder / "field.nc")
     told = []
     one = job(folder, given)
-    one = Job(one.config, serial, serial, given, one.stamp, told.append)
+    one = Job(one.config, serial, serial, given | backgrounds.read_field(one), one.stamp, told.append)
     share = backgrounds.curtain_background(one)["background"].attrs["end_points_beyond_level"]
     assert 0 < share < 1
-    assert told == [f"{share:.1%} of end points beyond the field, they take the value at its edge"]
+    assert told == [f"{share:.1%} of end points lie beyond the field and take the value at its edge"]
 
 
 def test_offsets_are_solved_with_a_curtain_as_with_any_background(folder, given):
