@@ -109,10 +109,10 @@ def from_edge_field(
 
     The field is interpolated linearly in time, height, y and x. An end point beyond the field's own edge,
     sideways or vertically, takes the value at that edge; the share of such points is the attribute
-    `end_points_beyond_field`. A time outside the field is an error, unless the field has a single time,
-    which then holds throughout. Particles count by `end_weight` (receptor, particle) if the footprints have
-    it, else equally. For columns the mean covers the layers that were followed; what lies above them is left
-    to an offset solved in the inversion.
+    `end_points_beyond_field`. A time outside the field is an error. Along an axis with one value, time
+    included, the field does not vary. Particles count by `end_weight` (receptor, particle) if the footprints
+    have it, else equally. For columns the mean covers the layers that were followed; what lies above them is
+    left to an offset solved in the inversion.
 
     The random part adds the Monte-Carlo standard error of the mean (cause "background-sampling").
 
