@@ -1,7 +1,6 @@
 """The background from a field in longitude and latitude, such as a marine curtain or a global model."""
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
 from metroflux import schema
@@ -11,15 +10,10 @@ from observations.background import MethodError, assemble
 from observations.curtain_file import Extent, turned
 from observations.ends import Ends, beyond_shares, ground_below, mean_of_ends, sample
 
-Floats = npt.NDArray[np.float64]
-
 
 def extent_of(met: xr.Dataset, grid: Grid, start: np.datetime64, end: np.datetime64) -> Extent:
     """Return the area of a met cube, a cell wider on each side, and what of a period it covers."""
-    x, y = (
-        np.append(2 * a[:1] - a[1:2], np.append(a, 2 * a[-1:] - a[-2:-1]))
-        for a in (met.x.values, met.y.values)
-    )
+    x, y = (np.pad(met[n].values, 1, mode="reflect", reflect_type="odd") for n in ("x", "y"))
     lon, lat = grid.to_lonlat(*np.meshgrid(x, y))
     lon = turned(lon, float(lon[0, 0]))
     start = max(start, met.time.values[0])
