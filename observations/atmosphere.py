@@ -26,7 +26,8 @@ _LEAST = 0.3734  # Pa, at 84852 m, where the standard's constant composition end
 def standard_altitude(pressure: Floats) -> Floats:
     """Return the geopotential altitude, m, of pressures, Pa, in the standard atmosphere.
 
-    The true altitude of a pressure differs: by some 100 m near the ground between a high and a low.
+    The true altitude of a pressure differs: by some 100 m near the ground between a high and a low, aloft
+    by several 100 m in cold air.
 
     References
     ----------
