@@ -98,6 +98,13 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "x": _V(("x",), "m"),
         "mole_fraction": _V(("time", "height", "y", "x"), _MOLE),
     },
+    "background_lonlat": {
+        "time": _V(("time",), kind="M"),
+        "level": _V(("level",), "m"),
+        "lat": _V(("lat",), "degrees_north"),
+        "lon": _V(("lon",), "degrees_east"),
+        "mole_fraction": _V(("time", "level", "lat", "lon"), _MOLE),
+    },
     "profiles": {
         "site": _V(("site",), kind="U"),
         "time": _V(("time",), kind="M"),

@@ -1,4 +1,4 @@
-"""The mole fraction that air brings into the domain: a constant, a series, or an edge field."""
+"""The mole fraction that air brings into the domain: a constant, a series, or a field in the projection."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,8 +10,9 @@ import xarray as xr
 from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.uncertainty import Random, Shared, attach, components
-from observations.components import Group, group
+from observations.components import Group, exponential, group
 from observations.dataset import GOOD
+from observations.ends import beyond_shares, ends_of, mean_of_ends, rows_of, sample
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -31,6 +32,29 @@ class BackgroundError:
     shared: float = 0.0
     by: tuple[str, ...] = ()
     traceable_to: str = "not stated"
+
+
+@dataclass(frozen=True)
+class MethodError:
+    """What a background of this kind does not know of the air that comes in.
+
+    sd : standard uncertainty, mol mol-1
+    duration_h : time in which the error is forgotten (to 1/e), h
+    step_h : time over which it is constant, h
+    traceable_to : study behind the numbers
+    """
+
+    sd: float
+    duration_h: float
+    step_h: float = 1.0
+    traceable_to: str = "not stated"
+
+    def shared(self, observations: xr.Dataset) -> list[Shared]:
+        """Return the error of all data together, as columns."""
+        if self.sd == 0:
+            return []
+        settings = Group("background-method", "background", (), self.traceable_to)
+        return exponential(observations, settings, self.sd, self.duration_h * 3600.0, self.step_h * 3600.0)
 
 
 def constant(observations: xr.Dataset, value: float, error: BackgroundError) -> xr.Dataset:
@@ -85,10 +109,10 @@ def from_edge_field(
 
     The field is interpolated linearly in time, height, y and x. An end point beyond the field's own edge,
     sideways or vertically, takes the value at that edge; the share of such points is the attribute
-    `end_points_beyond_field`. A time outside the field is an error, unless the field has a single time,
-    which then holds throughout. Particles count by `end_weight` (receptor, particle) if the footprints have
-    it, else equally. For columns the mean covers the layers that were followed; what lies above them is left
-    to an offset solved in the inversion.
+    `end_points_beyond_field`. A time outside the field is an error. Along an axis with one value, time
+    included, the field does not vary. Particles count by `end_weight` (receptor, particle) if the footprints
+    have it, else equally. For columns the mean covers the layers that were followed; what lies above them is
+    left to an offset solved in the inversion.
 
     The random part adds the Monte-Carlo standard error of the mean (cause "background-sampling").
 
@@ -98,21 +122,13 @@ def from_edge_field(
         If an observation has no receptor or fewer than two particles with an end, or the field does not
         cover the end times.
     """
-    schema.check(footprints, "footprints", "background")
     schema.check(field, "background_field", "background")
-    rows = _rows(observations.datum_id.values, footprints.datum_id.values, "footprints")
-    weight = _end_weight(footprints)[rows]
-    ended = footprints.isel(receptor=rows)
-    values, beyond = _sample(ended, field, weight > 0)
-    total = weight.sum(axis=1)
-    mean = (weight * values).sum(axis=1) / total
-    spread = (weight**2 * (values - mean[:, None]) ** 2).sum(axis=1) / total**2
-    count = (weight > 0).sum(axis=1)
-    sampling = np.sqrt(spread * count / (count - 1))
-    ds = _background(observations, mean, np.zeros(mean.size), np.zeros(mean.size), error)
-    return attach(ds, [Random("background-sampling", sampling)], []).assign_attrs(
-        end_points_beyond_field=float((beyond & (weight > 0)).sum() / (weight > 0).sum())
-    )
+    ends = ends_of(observations, footprints)
+    sampled = sample(ends, field, {"height": ends.height, "y": ends.y, "x": ends.x})
+    mean, sampling = mean_of_ends(ends, sampled)
+    none = np.zeros(mean.size)
+    ds = _background(observations, mean, none, none, error)
+    return attach(ds, [sampling], []).assign_attrs(beyond_shares(ends, sampled))
 
 
 def _background(
@@ -125,27 +141,22 @@ def _background(
     if column.any():
         settings = Group("background", "background", error.by, error.traceable_to)
         shared = group(observations, settings, column)
+    return assemble(observations, values, [Random("background", random)] if random.any() else [], shared)
+
+
+def assemble(
+    observations: xr.Dataset, values: Floats, random: Sequence[Random], shared: Sequence[Shared]
+) -> xr.Dataset:
+    """Return the checked background of these values, mol mol-1, shape (obs,), with its error components."""
     ds = xr.Dataset(
         {"background": ("obs", values, {"units": "mol mol-1", "long_name": "background mole fraction"})},
         coords={"datum_id": observations.datum_id.variable},
     )
-    parts = [Random("background", random)] if random.any() else []
-    return schema.check(attach(ds, parts, shared), "background")
-
-
-def _rows(wanted: npt.NDArray[np.str_], present: npt.NDArray[np.str_], what: str) -> Ints:
-    """Return the row of each wanted datum among those present."""
-    where = {name: row for row, name in enumerate(present.tolist())}
-    absent = [name for name in wanted.tolist() if name not in where]
-    if absent:
-        raise DataError(
-            f"{what}: {len(absent)} of {wanted.size} observations are not in it, first '{absent[0]}'"
-        )
-    return np.array([where[name] for name in wanted.tolist()], dtype=np.intp)
+    return schema.check(attach(ds, random, shared), "background", "background")
 
 
 def _matches(observations: xr.Dataset, series: xr.Dataset, what: str) -> Ints:
-    rows = _rows(observations.datum_id.values, series.datum_id.values, what)
+    rows = rows_of(observations.datum_id.values, series.datum_id.values, what)
     bad = series.flag.values[rows] != GOOD
     if bad.any():
         first = series.datum_id.values[rows][bad][0]
@@ -155,65 +166,3 @@ def _matches(observations: xr.Dataset, series: xr.Dataset, what: str) -> Ints:
 
 def _random_total(series: xr.Dataset) -> Floats:
     return np.sqrt((series.random_sd.values**2).sum(axis=1))
-
-
-def _end_weight(footprints: xr.Dataset) -> Floats:
-    """Return the weight of each end point, 0 where a particle slot is empty."""
-    ended = np.isfinite(footprints.end_x.values)
-    if "end_weight" in footprints.variables:
-        weight = np.where(ended, footprints.end_weight.values.astype(np.float64), 0.0)
-    else:
-        weight = ended.astype(np.float64)
-    few = (weight > 0).sum(axis=1) < 2
-    if few.any():
-        first = footprints.datum_id.values[few][0]
-        raise DataError(f"footprints: {few.sum()} receptors have fewer than two end points, first '{first}'")
-    return weight
-
-
-def _sample(
-    ended: xr.Dataset, field: xr.Dataset, used: npt.NDArray[np.bool_]
-) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """Return the field at each end point, and whether the point lay beyond the field's edge in space."""
-    origin = field.time.values[0]
-    ages = np.where(used, ended.end_hours.values, 0.0).astype(np.float64)
-    seconds = (ended.time.values - origin) / np.timedelta64(1, "s")
-    moments = seconds[:, None] - 3600.0 * ages
-    axis = (field.time.values - origin) / np.timedelta64(1, "s")
-    outside = used & ((moments < axis[0]) | (moments > axis[-1]))
-    if axis.size > 1 and outside.any():
-        first = ended.datum_id.values[outside.any(axis=1)][0]
-        raise DataError(
-            f"background field: {outside.sum()} end points are outside its times, {origin} to "
-            f"{field.time.values[-1]}, first of '{first}'"
-        )
-    corners, beyond = [_corners(axis, moments)[:2]], np.zeros(used.shape, dtype=bool)
-    for name in ("height", "y", "x"):
-        points = np.where(used, ended[f"end_{name}"].values, 0.0).astype(np.float64)
-        low, share, clamped = _corners(field[name].values, points)
-        corners.append((low, share))
-        beyond |= clamped
-    return _interpolate(field.mole_fraction.values, corners), beyond & used
-
-
-def _corners(axis: Floats, points: Floats) -> tuple[Ints, Floats, npt.NDArray[np.bool_]]:
-    """Return the lower neighbour of each point, the share of the upper one, and whether it was beyond."""
-    if np.any(np.diff(axis) <= 0):
-        raise DataError(f"background field: an axis is not ascending ({axis[0]:g} to {axis[-1]:g})")
-    inside = np.clip(points, axis[0], axis[-1])
-    if axis.size == 1:
-        return np.zeros(points.shape, dtype=np.intp), np.zeros(points.shape), inside != points
-    low = np.clip(np.searchsorted(axis, inside, side="right") - 1, 0, axis.size - 2)
-    return low, (inside - axis[low]) / (axis[low + 1] - axis[low]), inside != points
-
-
-def _interpolate(values: Floats, corners: list[tuple[Ints, Floats]]) -> Floats:
-    """Return the multilinear interpolation: the sum over the 16 corners around each point."""
-    total = np.zeros(corners[0][0].shape)
-    for corner in np.ndindex(*(min(2, size) for size in values.shape)):
-        index = tuple(low + step for step, (low, _) in zip(corner, corners, strict=True))
-        weight = np.ones(total.shape)
-        for step, (_, share) in zip(corner, corners, strict=True):
-            weight = weight * (share if step else 1.0 - share)
-        total += weight * values[index]
-    return total

@@ -12,31 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from metroflux import schema
 from metroflux.errors import ConfigError, DataError
 from metroflux.time import Times
-from metroflux.uncertainty import Random, Shared, attach, components
+from metroflux.uncertainty import Random, Shared, components
+from observations.background import MethodError, assemble
 from observations.components import Group, exponential
 from observations.dataset import GOOD
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
-
-
-@dataclass(frozen=True)
-class MethodError:
-    """What a background of this kind does not know of the air that comes in.
-
-    sd : standard uncertainty, mol mol-1
-    duration_h : time in which the error is forgotten (to 1/e), h
-    step_h : time over which it is constant, h
-    traceable_to : study behind the numbers
-    """
-
-    sd: float
-    duration_h: float
-    step_h: float = 1.0
-    traceable_to: str = "not stated"
 
 
 @dataclass(frozen=True)
@@ -210,18 +194,10 @@ def _background(
     random, shared = components(record)
     moved = [Shared(s.name, s.cause, weights @ s.column, s.traceable_to) for s in shared]
     noise = np.sqrt(sum((weights**2 @ r.sd**2 for r in random), np.zeros(len(weights))))
-    group = Group("background-method", "background", (), error.traceable_to)
-    if error.sd > 0:
-        hours = error.duration_h * 3600.0, error.step_h * 3600.0
-        moved += exponential(observations, group, error.sd, *hours)
-    values = weights @ record.mole_fraction.values
-    ds = xr.Dataset(
-        {"background": ("obs", values, {"units": "mol mol-1", "long_name": "background mole fraction"})},
-        coords={"datum_id": observations.datum_id.variable},
-    )
+    moved += error.shared(observations)
     parts = [Random("background record", noise)] if scatter and noise.any() else []
     used = [s for s in [*moved, *extra] if s.column.any()]
-    return schema.check(attach(ds, parts, used), "background", "background record")
+    return assemble(observations, weights @ record.mole_fraction.values, parts, used)
 
 
 def _upwind(observations: xr.Dataset, direction: Floats, sectors: Sequence[Sector]) -> npt.NDArray[np.str_]:

@@ -1,10 +1,10 @@
-"""The sections of the configuration about the air that comes in, from a record and all kinds together."""
+"""The sections of the configuration about the air that comes in: from a record, a field, all kinds."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.fields import InputFile, Section, Text
+from pipelines.fields import InputFile, InputFiles, Section, Text
 from pipelines.sections import NotNegative, Positive, Unit
 from pipelines.sources import (
     BackgroundParameter,
@@ -16,7 +16,7 @@ from pipelines.sources import (
 
 
 class MethodError(Section):
-    """What a background made from a record does not know of the air that comes in."""
+    """What a background made from a record or a field does not know of the air that comes in."""
 
     sd: NotNegative = Field(description="standard uncertainty, in `unit`")
     unit: Unit = Field(description="unit of the sd")
@@ -73,7 +73,52 @@ class CurveBackground(Section):
     )
 
 
+class Levels(Section):
+    """Where the levels of a field are."""
+
+    variable: Text = Field(description="variable over the levels or their boundaries; also of time and place")
+    of: Literal["height", "altitude", "pressure"] = Field(
+        description="'height' above ground, 'altitude' above sea level, 'pressure' in the standard atmosphere"
+    )
+    unit: Literal["m", "km", "Pa", "hPa"] = Field(description="unit of the levels")
+
+    @property
+    def fits(self) -> bool:
+        """Whether the unit is one of the quantity."""
+        return (self.of == "pressure") == (self.unit in ("Pa", "hPa"))
+
+
+class CurtainBackground(Section):
+    """A field in longitude and latitude, read where the particles came in."""
+
+    kind: Literal["curtain"] = Field(description="'curtain': a marine curtain or the field of a model")
+    files: InputFiles = Field(description="netCDF file, or pattern of files with *")
+    variable: Text = Field(description="variable with the mole fraction")
+    unit: Unit | None = Field(default=None, description="its unit; none: as the file says")
+    time: Text | None = Field(default="time", description="variable of times; none: one field for all times")
+    latitude: Text | None = Field(default="lat", description="variable of latitudes; none: the same at all")
+    longitude: Text | None = Field(
+        default="lon", description="variable of longitudes; none: the same at all, as in a marine curtain"
+    )
+    levels: Levels | None = Field(default=None, description="its levels; none: the same at all heights")
+    averaging_h: NotNegative = Field(
+        default=0.0, description="length of the mean that a time stands for, h; 0 for an instant"
+    )
+    label: Literal["start", "middle", "end"] = Field(
+        default="middle", description="part of that mean that is stamped"
+    )
+    scale: Text = Field(
+        default="not stated",
+        description="calibration scale of the field, converted to that of the observations",
+    )
+    error: MethodError = Field(description="uncertainty beside that of the sample of particles")
+    parameters: tuple[BackgroundParameter, ...] = Field(
+        default=(), description="offsets solved with the fluxes"
+    )
+
+
 RecordBackground = UpwindBackground | QuantileBackground | CurveBackground
 Background = Annotated[
-    ConstantBackground | SeriesBackground | EdgeBackground | RecordBackground, Field(discriminator="kind")
+    ConstantBackground | SeriesBackground | EdgeBackground | RecordBackground | CurtainBackground,
+    Field(discriminator="kind"),
 ]

@@ -11,7 +11,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from metroflux.errors import ConfigError, DataError
 from metroflux.provenance import sha256_json
 from pipelines import sections as s
-from pipelines.air import Background
+from pipelines.air import Background, CurtainBackground
 from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
 from pipelines.lidar_sections import MixingInflation
@@ -70,14 +70,30 @@ class Config(Section):
         yield from self._lidar_faults()
         if self.origin != "files" and self.plants is not None:
             yield "plants", f"is superfluous with inputs from {self.origin}: only our own footprints of files"
-        if self.origin == "responses" and self.background.kind == "edge_field":
-            yield "background.kind", "'edge_field' needs particles; expected 'constant' or 'series'"
         if self.origin == "responses" and self.observations.selection.by_air:
             yield "observations.selection", "by mixing height or wind needs met; there is none with responses"
         if self.origin == "responses" and self.observations.selection.local_influence is not None:
             yield "observations.selection.local_influence", "needs footprints; there are none with responses"
-        if self.origin == "files" and self.background.kind == "edge_field":
-            yield "background.kind", "'edge_field' is so far given only by a synthetic world"
+        yield from self._background_faults()
+
+    def _background_faults(self) -> Iterator[tuple[str, str]]:
+        kind = self.background.kind
+        if self.origin == "responses" and kind in ("edge_field", "curtain"):
+            yield (
+                "background.kind",
+                f"'{kind}' needs particles; expected 'constant', 'series' or a record's kind",
+            )
+        if self.origin == "files" and kind == "edge_field":
+            yield (
+                "background.kind",
+                "'edge_field' is the field of a synthetic world; expected 'curtain' of files",
+            )
+        if self.origin == "a world" and kind == "curtain":
+            yield "background.kind", "'curtain' is of files; expected 'edge_field', the field of the world"
+        levels = self.background.levels if isinstance(self.background, CurtainBackground) else None
+        if levels is not None and not levels.fits:
+            wanted = "'Pa' or 'hPa'" if levels.of == "pressure" else "'m' or 'km'"
+            yield "background.levels.unit", f"{levels.of} in '{levels.unit}'; expected {wanted}"
 
     def _estimation_faults(self) -> Iterator[tuple[str, str]]:
         for i, chosen in enumerate(self.inversion.estimate):

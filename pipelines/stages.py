@@ -30,6 +30,8 @@ MIXTURE = Codec(
 )
 """How a solution with estimated hyperparameters is kept."""
 
+Stages = tuple[Stage, ...]
+
 STORED = (SOLUTION, MIXTURE, MET_CUBE, FOOTPRINTS, *CODECS)
 
 CHOOSE = Stage(
@@ -94,6 +96,10 @@ PLANTS = (
 )  # fmt: skip
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
+FIELD = Stage(
+    "background field", backgrounds.read_field, ("background_field",), ("selected", "met", "grid"),
+    ("background", "run", "transport"),
+)  # fmt: skip
 _FROM_RECORD = Stage(
     "background", backgrounds.record_background, ("background",), ("selected",), ("background", "run")
 )
@@ -101,6 +107,10 @@ BACKGROUNDS = {
     "upwind": _FROM_RECORD,
     "quantile": _FROM_RECORD,
     "curve": _FROM_RECORD,
+    "curtain": Stage(
+        "background", backgrounds.curtain_background, ("background",),
+        ("selected", "footprints", "met", "grid", "background_field"), ("background", "observations.scale"),
+    ),
     "constant": Stage(
         "background", model.constant_background, ("background",), ("selected",), ("background",)
     ),
@@ -163,13 +173,9 @@ def _results(planes: tuple[str, ...], *, footprints: bool, truth: bool, grid: bo
 
 def plan(config: Config) -> tuple[Stage, ...]:
     """Return the stages of a run in their order."""
-    background = BACKGROUNDS[config.background.kind]
-    grid, choose = GRIDS[config.grid_kind], _choosing(config)
+    background, grid = BACKGROUNDS[config.background.kind], GRIDS[config.grid_kind]
     before, particles, solve = _asked_for(config)
-    if config.observations.selection.local_influence is not None:
-        choose, (receptors, footprints, *rest) = local_influence.before(choose), particles
-        traced = (local_influence.before(receptors), local_influence.before(footprints))
-        particles = (*traced, local_influence.INFLUENCE, *rest)
+    choose, particles = _by_influence(_choosing(config), particles, config)
     planes = PLANES.outputs if PLANES in before else ()
     return {
         "a world": (*WORLD, choose, PRIOR, *particles, background, *SIMULATE, *solve,
@@ -187,10 +193,20 @@ def _choosing(config: Config) -> Stage:
     return replace(CHOOSE, inputs=(*CHOOSE.inputs, *more))
 
 
-def _asked_for(config: Config) -> tuple[tuple[Stage, ...], tuple[Stage, ...], tuple[Stage, ...]]:
+def _by_influence(choose: Stage, particles: Stages, config: Config) -> tuple[Stage, Stages]:
+    """Return the selection and the stages of the transport, with the selection by footprints if there is one."""
+    field = (FIELD,) * (config.background.kind == "curtain")  # first: a fault is told before the work
+    if config.observations.selection.local_influence is None:
+        return choose, (*field, *particles)
+    receptors, footprints, *rest = particles
+    early, *traced = (local_influence.before(stage) for stage in (choose, *field, receptors, footprints))
+    return early, (*traced, local_influence.INFLUENCE, *rest)
+
+
+def _asked_for(config: Config) -> tuple[Stages, Stages, Stages]:
     """Return the stages before the selection, of the transport and of the solution that sections ask for."""
-    before: tuple[Stage, ...] = ()
-    particles: tuple[Stage, ...] = PARTICLES
+    before: Stages = ()
+    particles: Stages = PARTICLES
     known: tuple[str, ...] = ()
     seen: tuple[str, ...] = ()
     if isinstance(config.transport, Particles) and config.transport.ensemble is not None:

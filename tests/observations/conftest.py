@@ -1,4 +1,5 @@
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,8 @@ import pytest
 import xarray as xr
 
 from observations.dataset import Columns, build, tower_ids
+
+sys.path.insert(0, str(Path(__file__).parent))  # helpers of tests: curtain_files
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import pytest
 
 from metroflux.errors import ConfigError, DataError
 from metroflux.uncertainty import ErrorModel, Random, Shared, attach, components
+from observations.background import MethodError
 from observations.background_site import (
     Curve,
-    MethodError,
     Sector,
     rolling_quantile,
     smooth_curve,

@@ -54,6 +54,11 @@ class Releases:
     height: Floats
     name: str
 
+    @property
+    def datum_id(self) -> npt.NDArray[np.str_]:
+        """Name and time of each."""
+        return np.array([f"{self.name}-{np.datetime_as_string(t, unit='s')}" for t in self.time])
+
 
 @dataclass(frozen=True)
 class Axes:
@@ -140,7 +145,7 @@ def footprints_lonlat(
     ).assign_coords(_coords(axes.lag_bounds, lon, lat, where))
     ds = ds.assign_coords(
         receptor=("receptor", np.array(ids)),
-        datum_id=("receptor", np.array([f"{releases.name}-{text}" for text in texts])),
+        datum_id=("receptor", releases.datum_id),
         time=("receptor", releases.time.astype("datetime64[ns]")),
     )
     return schema.check(ds, "footprints_lonlat", where)

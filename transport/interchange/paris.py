@@ -29,13 +29,14 @@ _SIDES = ("w", "e", "s", "n")
 
 
 @dataclass(frozen=True)
-class _File:
+class ParisFile:
     """An open file with PARIS names."""
 
     ds: xr.Dataset
     path: Path
 
     def where(self, name: str) -> str:
+        """Return the file and a variable's name for an error."""
         return f"{self.path}: '{name}'"
 
 
@@ -51,10 +52,10 @@ def read_paris(path: Path, hours: float) -> xr.Dataset:
     DataError
         Naming file and field: unknown units, an absent variable, a time label that is not the start.
     """
-    file = _open(path)
+    file = open_file(path)
     if not hours > 0:
         raise DataError(f"{path}: hours = {hours}; expected how far back particles were followed, > 0")
-    releases = _releases(file)
+    releases = releases_of(file)
     foot = _array(file, "srr")[:, None]
     keep = _kept(foot)
     offset = full_hour_offset(releases.time, str(path))
@@ -74,7 +75,7 @@ def read_time_resolved(path: Path, hours: float) -> xr.Dataset:
     DataError
         As `read_paris`; if there is no fp_HiTRes; if `hours` is not beyond the resolved ones.
     """
-    file = _open(path)
+    file = open_file(path)
     if "fp_HiTRes" not in file.ds.variables:
         raise DataError(f"{path}: no variable fp_HiTRes; expected a time-resolved OpenGHG file")
     back = file.ds.H_back.values.astype(np.float64)
@@ -82,7 +83,7 @@ def read_time_resolved(path: Path, hours: float) -> xr.Dataset:
         raise DataError(f"{file.where('H_back')} is {back.tolist()}; expected 0 and an even step")
     if not hours > back[-1]:
         raise DataError(f"{path}: hours = {hours:g}; expected beyond the resolved {back[-1]:g} h")
-    releases = _releases(file)
+    releases = releases_of(file)
     keep = _kept(foot := _array(file, "fp_HiTRes"))
     offset = full_hour_offset(releases.time, str(path))
     edges = np.append(back, hours) + offset
@@ -90,7 +91,8 @@ def read_time_resolved(path: Path, hours: float) -> xr.Dataset:
     return _finish(file, foot, axes, releases, keep)
 
 
-def _open(path: Path) -> _File:
+def open_file(path: Path) -> ParisFile:
+    """Return a file, loaded; raises DataError if it is none of footprints."""
     try:
         with xr.open_dataset(path, decode_timedelta=False) as ds:
             ds = ds.load()
@@ -103,10 +105,10 @@ def _open(path: Path) -> _File:
         raise DataError(
             f"{path}: no variable {', '.join(absent)}; expected a PARIS or OpenGHG footprint file"
         )
-    return _File(ds, path)
+    return ParisFile(ds, path)
 
 
-def _array(file: _File, name: str) -> npt.NDArray[np.float32]:
+def _array(file: ParisFile, name: str) -> npt.NDArray[np.float32]:
     """Return a footprint variable in m2 s mol-1, dims (time, [H_back,] latitude, longitude)."""
     found = file.ds[name]
     # OpenGHG gives fp_HiTRes no units of its own: they are those of fp
@@ -115,7 +117,8 @@ def _array(file: _File, name: str) -> npt.NDArray[np.float32]:
     return (found.transpose(*dims).values * factor).astype(np.float32)
 
 
-def _releases(file: _File) -> Releases:
+def releases_of(file: ParisFile) -> Releases:
+    """Return when and where the air was sampled; raises DataError if times are not labelled at the start."""
     time = file.ds.time
     if str(time.attrs.get("label", "")).strip() != "left":
         raise DataError(
@@ -145,7 +148,11 @@ def _kept(foot: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
 
 
 def _finish(
-    file: _File, foot: npt.NDArray[np.float32], axes: Axes, releases: Releases, keep: npt.NDArray[np.bool_]
+    file: ParisFile,
+    foot: npt.NDArray[np.float32],
+    axes: Axes,
+    releases: Releases,
+    keep: npt.NDArray[np.bool_],
 ) -> xr.Dataset:
     """Return the dataset of the times that are complete; the others are named."""
     if not keep.any():
@@ -160,7 +167,7 @@ def _finish(
     return footprints_lonlat(foot[keep], axes, chosen, known, str(file.path))
 
 
-def _outside(file: _File) -> Floats:
+def _outside(file: ParisFile) -> Floats:
     """Return the share of particles that left by each side; by the top the files do not say."""
     shares = []
     for side in _SIDES:
