@@ -199,6 +199,7 @@ SCHEMAS: Mapping[str, Mapping[str, Variable]] = MappingProxyType({
         "end_y": _V(("receptor", "particle"), "m", missing=True, bits=32),
         "end_height": _V(("receptor", "particle"), "m", missing=True, bits=32),
         "end_hours": _V(("receptor", "particle"), "h", missing=True, bits=32),
+        "end_weight": _V(("receptor", "particle"), "1", missing=True, optional=True),
     },
     "footprints_lonlat": {
         "receptor": _V(("receptor",), kind="U"),

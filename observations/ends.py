@@ -37,7 +37,7 @@ class Ends:
     @property
     def used(self) -> Truths:
         """Whether there is a point."""
-        return self.weight > 0
+        return self.weight != 0
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def ends_of(observations: xr.Dataset, footprints: xr.Dataset) -> Ends:
     ended = footprints.isel(receptor=rows)
     weight = _end_weight(footprints)[rows]
     x, y, height, hours = (
-        np.where(weight > 0, ended[f"end_{name}"].values, 0.0).astype(np.float64)
+        np.where(weight != 0, ended[f"end_{name}"].values, 0.0).astype(np.float64)
         for name in ("x", "y", "height", "hours")
     )
     age = np.round(hours * 3.6e12).astype("timedelta64[ns]")
@@ -147,10 +147,10 @@ def _end_weight(footprints: xr.Dataset) -> Floats:
     """Return the weight of each end point, 0 where a particle slot is empty."""
     ended = np.isfinite(footprints.end_x.values)
     if "end_weight" in footprints.variables:
-        weight = np.where(ended, footprints.end_weight.values.astype(np.float64), 0.0)
+        weight = np.where(ended, np.nan_to_num(footprints.end_weight.values.astype(np.float64)), 0.0)
     else:
         weight = ended.astype(np.float64)
-    few = (weight > 0).sum(axis=1) < 2
+    few = (weight != 0).sum(axis=1) < 2
     if few.any():
         first = footprints.datum_id.values[few][0]
         raise DataError(f"footprints: {few.sum()} receptors have fewer than two end points, first '{first}'")

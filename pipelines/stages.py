@@ -194,7 +194,7 @@ def _choosing(config: Config) -> Stage:
 
 
 def _by_influence(choose: Stage, particles: Stages, config: Config) -> tuple[Stage, Stages]:
-    """Return the selection and the stages of the transport, with the selection by footprints if there is one."""
+    """Return selection and transport, with the selection by footprints between them if there is one."""
     field = (FIELD,) * (config.background.kind == "curtain")  # first: a fault is told before the work
     if config.observations.selection.local_influence is None:
         return choose, (*field, *particles)

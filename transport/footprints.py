@@ -17,7 +17,7 @@ from metroflux.parallel import Mapper, serial
 from transport.footprint_store import FootprintStore, receptor_keys
 from transport.kernels.state import ALIVE, EDGES, Rules, Target
 from transport.met import check_axes, check_coverage, check_same_crs
-from transport.particles import HOUR, Flight, MetTimes, fly, release
+from transport.particles import HOUR, Flight, MetTimes, end_weights, fly, release
 from transport.sparse import Arrays, Batch, Layers, take
 
 Turbulence = Literal["similarity", "hanna_1982"]
@@ -245,6 +245,7 @@ def dataset_of(arrays: Arrays, receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
     spread = {"long_name": "Monte-Carlo standard uncertainty of the summed footprint", **sensitivity}
     height = {"long_name": "height above ground where the particle's flight ended", **length}
     hours = {"units": "h", "long_name": "hours before `time` when the flight ended"}
+    counts = {"units": "1", "long_name": "how much the particle counts in a mean over end points"}
     lag = {"units": "h", "long_name": "full hours before `time` rounded up to the hour"}
     data = {
         "foot": (("receptor", "lag", "y", "x"), arrays["foot"], foot),
@@ -256,6 +257,7 @@ def dataset_of(arrays: Arrays, receptors: xr.Dataset, grid: Grid) -> xr.Dataset:
         "end_y": (end, arrays["end_y"], {"long_name": "northing of the end point", **length}),
         "end_height": (end, arrays["end_height"], height),
         "end_hours": (end, arrays["end_hours"], hours),
+        "end_weight": (end, end_weights(receptors, arrays["end_x"].shape[1]), counts),
     }
     ds = xr.Dataset(data, coords=_coords(grid).coords)
     return ds.assign_coords(

@@ -205,9 +205,8 @@ class MetTimes:
 
 def _release_one(receptors: xr.Dataset, r: int, time: int) -> _Released:
     one = receptors.isel(receptor=r)
-    used = np.flatnonzero(one.weight.values != 0)
-    total = int(one.particles) if used.size else 0
-    count = shares(total, used.size) if used.size else np.zeros(0, np.int64)
+    used, count = _split(one.weight.values, int(one.particles))
+    total = int(count.sum())
     if used.size and count.min() < 2:
         raise DataError(
             f"receptor {one.datum_id.item()}: {total} particles for {used.size} points; expected >= 2 each"
@@ -223,6 +222,26 @@ def _release_one(receptors: xr.Dataset, r: int, time: int) -> _Released:
         point=point,
         released=time - np.round(before * 1e9).astype(np.int64),
     )
+
+
+def _split(weight: Floats, particles: int) -> tuple[Ints, Ints]:
+    """Return the points of a receptor that have a weight, and how many particles each gets."""
+    used = np.flatnonzero(weight != 0)
+    return used, shares(particles, used.size) if used.size else np.zeros(0, np.int64)
+
+
+def end_weights(receptors: xr.Dataset, width: int) -> Floats:
+    """Return how much each end point counts: its share of the weight of its point, shape (receptor, width).
+
+    A tower's particles count alike; a column's or a gate's as the kernel counts the layer they came from.
+    """
+    out = np.full((receptors.sizes["receptor"], width), np.nan)
+    for r, (weight, particles) in enumerate(
+        zip(receptors.weight.values, receptors.particles.values, strict=True)
+    ):
+        used, count = _split(weight, int(particles))
+        out[r, : count.sum()] = np.repeat(weight[used] / count, count)
+    return out
 
 
 def _ns(values: npt.NDArray[np.datetime64] | npt.NDArray[np.timedelta64]) -> Ints:

@@ -87,7 +87,7 @@ def test_end_weights_count_points_as_often_as_they_say(ends):
     weights[:, :2] = [3.0, 1.0]
     got = from_edge_field(
         ds,
-        footprints.assign(end_weight=(("receptor", "particle"), weights)),
+        footprints.assign(end_weight=(("receptor", "particle"), weights, {"units": "1"})),
         make_field(linear),
         BackgroundError(),
     )

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from metroflux.errors import ConfigError, DataError
-from transport.particles import release, shares
+from transport.particles import end_weights, release, shares
 from transport.placing import layer_heights
 from transport.receptors import ReceptorSettings, make_receptors
 
@@ -122,3 +122,18 @@ def test_faulty_observations_and_settings_are_refused(make_met):
     for wrong in ((10, 1.0), (100, 0.0)):
         with pytest.raises(ConfigError):
             ReceptorSettings(wrong[0], wrong[1], 5)
+
+
+def test_end_points_count_as_the_weight_of_the_point_they_came_from():
+    weight = np.array([[0.3, 0.0, 0.8, -0.1], [1.0, 0.0, 0.0, 0.0]])
+    receptors = xr.Dataset(
+        {"weight": (("receptor", "point"), weight), "particles": ("receptor", np.array([10, 7]))}
+    )
+    found = end_weights(receptors, 12)
+    parts = [4, 3, 3]  # ten particles over three points, the first ones one more
+    expected = np.repeat(np.array([0.3, 0.8, -0.1]) / parts, parts)
+    np.testing.assert_allclose(found[0, :10], expected, rtol=1e-15)
+    np.testing.assert_allclose(found[1, :7], np.full(7, 1 / 7), rtol=1e-15)
+    assert np.isnan(found[0, 10:]).all()
+    assert np.isnan(found[1, 7:]).all()
+    np.testing.assert_allclose(np.nansum(found, axis=1), weight.sum(axis=1), rtol=1e-14)
