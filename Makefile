@@ -68,7 +68,8 @@ bench: env ## run the benchmarks, one after the other (METROFLUX_DATA=folder for
 	@set -e; for file in $$(grep -l __main__ $(sort $(wildcard benchmarks/*.py))); do \
 		name=$$(basename $$file .py); echo "== $$name"; data=; \
 		case $$name in ginninderra|prairie_grass) data="$$METROFLUX_DATA/controlled_release/$$name"; \
-			if [ ! -d "$$data" ]; then echo "left out: no folder $$data; set METROFLUX_DATA"; continue; fi;; esac; \
+			if [ ! -d "$$data" ]; then echo "left out: no folder $$data; set METROFLUX_DATA"; continue; fi;; \
+			metrology) data="$$METROFLUX_DATA";; esac; \
 		$(BIN)/python -m benchmarks.$$name $$data; done
 
 # One lock for every Python from 3.11 on and every system. "fewest": where one version serves all Pythons it
