@@ -4,15 +4,65 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from pipelines.fields import InputFile, InputFiles, Section, Text
-from pipelines.sections import NotNegative, Positive, Unit
-from pipelines.sources import (
-    BackgroundParameter,
-    ConstantBackground,
-    EdgeBackground,
-    SeriesBackground,
-    Source,
-)
+from pipelines.fields import InputFile, InputFiles, Name, Section, Text
+from pipelines.sections import Key, NotNegative, Positive, Unit
+from pipelines.sources import Source, TableSource
+
+
+class BackgroundParameter(Section):
+    """An offset of the background, solved with the fluxes."""
+
+    name: Name = Field(description="start of its id, for example 'offset'; the group follows")
+    sd: Positive = Field(description="prior standard uncertainty, in `unit`")
+    unit: Unit = Field(description="unit of the sd")
+    by: tuple[Key, ...] = Field(
+        default=(), description="one value for each of these; empty: one for all data"
+    )
+
+
+class BackgroundError(Section):
+    """How wrong the background may be."""
+
+    random: NotNegative = Field(default=0.0, description="sd from datum to datum, in `unit`")
+    shared: NotNegative = Field(default=0.0, description="sd common to the data of a group, in `unit`")
+    by: tuple[Key, ...] = Field(default=(), description="what the data of a group share; empty: all data")
+    unit: Unit = Field(description="unit of the sd")
+    traceable_to: Text = Field(default="not stated", description="model or station behind the background")
+
+
+class ConstantBackground(Section):
+    """One mole fraction for all data."""
+
+    kind: Literal["constant"] = Field(description="'constant', 'series' or 'edge_field'")
+    value: Positive = Field(description="mole fraction of the background, in the unit of `error`")
+    error: BackgroundError = Field(description="uncertainty")
+    parameters: tuple[BackgroundParameter, ...] = Field(
+        default=(), description="offsets solved with the fluxes"
+    )
+
+
+class SeriesBackground(Section):
+    """A background for each datum, from a table."""
+
+    kind: Literal["series"] = Field(description="'constant', 'series' or 'edge_field'")
+    series: TableSource = Field(description="table with the background in place of the mole fraction")
+    enhancements: tuple[TableSource, ...] = Field(
+        default=(), description="tables of parts added to it that are not solved for"
+    )
+    error: BackgroundError = Field(description="uncertainty beside what the tables say")
+    parameters: tuple[BackgroundParameter, ...] = Field(
+        default=(), description="offsets solved with the fluxes"
+    )
+
+
+class EdgeBackground(Section):
+    """A field of mole fraction, read where the particles came in."""
+
+    kind: Literal["edge_field"] = Field(description="'constant', 'series' or 'edge_field'")
+    error: BackgroundError = Field(description="uncertainty")
+    parameters: tuple[BackgroundParameter, ...] = Field(
+        default=(), description="offsets solved with the fluxes"
+    )
 
 
 class MethodError(Section):

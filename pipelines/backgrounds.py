@@ -1,4 +1,4 @@
-"""The stages that make a background: from a site's own record, from the field of files."""
+"""The stages that make a background of what is given, of a site's own record, or of a world's field."""
 
 from pathlib import Path
 
@@ -6,27 +6,63 @@ import numpy as np
 import xarray as xr
 
 from metroflux.errors import DataError
-from metroflux.grid import Grid
 from metroflux.time import Times
 from metroflux.units import mole_fraction_factor
+from observations import background
 from observations import background_site as site
 from observations.background import MethodError
 from observations.clock import to_utc
-from observations.curtain import extent_of, from_curtain
-from observations.curtain_file import CurtainMapping, read_curtain
-from observations.ends import ends_of
-from observations.levels import Vertical
 from observations.raw import numbers, read_raw, refuse_implausible
+from observations.table import read_table
 from pipelines import air
-from pipelines.config import Config
 from pipelines.engine import Job
-from pipelines.inputs import Outputs, config_of, read_source
-from pipelines.model import particles_of
-from pipelines.scales import background_on_scale, on_scale
-from pipelines.watch import log
+from pipelines.inputs import Outputs, config_of, read_source, table_mapping
+from pipelines.scales import on_scale
 
 LONGEST_H = 1.0
 """A wind further away in time than this is none, h."""
+
+
+def constant_background(job: Job) -> Outputs:
+    """Give every datum the same background."""
+    chosen = config_of(job).background
+    assert isinstance(chosen, air.ConstantBackground)  # noqa: S101 - the plan pairs stage and section
+    value = chosen.value * mole_fraction_factor(chosen.error.unit)
+    return {"background": background.constant(job.dataset("selected"), value, _error(chosen.error))}
+
+
+def series_background(job: Job) -> Outputs:
+    """Give each datum the background that a table holds for it."""
+    config = config_of(job)
+    chosen = config.background
+    assert isinstance(chosen, air.SeriesBackground)  # noqa: S101 - the plan pairs stage and section
+    series, *parts = (
+        read_table(table.file, table_mapping(table, config.run.species))
+        for table in (chosen.series, *chosen.enhancements)
+    )
+    return {
+        "background": background.from_series(job.dataset("selected"), series, _error(chosen.error), parts)
+    }
+
+
+def edge_background(job: Job) -> Outputs:
+    """Give each datum the mole fraction of the air where its particles came in."""
+    chosen = config_of(job).background
+    assert isinstance(chosen, air.EdgeBackground)  # noqa: S101 - the plan pairs stage and section
+    error = _error(chosen.error)
+    field = job.dataset("background_field")
+    return {
+        "background": background.from_edge_field(
+            job.dataset("selected"), job.dataset("footprints"), field, error
+        )
+    }
+
+
+def _error(chosen: air.BackgroundError) -> background.BackgroundError:
+    factor = mole_fraction_factor(chosen.unit)
+    return background.BackgroundError(
+        chosen.random * factor, chosen.shared * factor, chosen.by, chosen.traceable_to
+    )
 
 
 def record_background(job: Job) -> Outputs:
@@ -38,45 +74,6 @@ def record_background(job: Job) -> Outputs:
     if config.observations.scale is not None:
         record = on_scale(record, config.observations.scale)
     return {"background": from_record(job.dataset("selected"), record, chosen)}
-
-
-def read_field(job: Job) -> Outputs:
-    """Read the field of a curtain where and when particles may come in."""
-    config = config_of(job)
-    chosen = _curtain_of(config)
-    bounds, hours = job.dataset("selected").time_bounds.values, particles_of(config).hours
-    start = bounds.min() - np.timedelta64(round(hours * 3600), "s")
-    extent = extent_of(job.dataset("met"), Grid.from_dataset(job.dataset("grid")), start, bounds.max())
-    return {
-        "background_field": read_curtain(chosen.files, curtain_mapping(chosen, config.run.species), extent)
-    }
-
-
-def curtain_background(job: Job) -> Outputs:
-    """Give each datum the mole fraction of a field where its particles came in."""
-    config = config_of(job)
-    chosen = _curtain_of(config)
-    selected, field = job.dataset("selected"), job.dataset("background_field")
-    grid, terrain = Grid.from_dataset(job.dataset("grid")), job.dataset("met").terrain
-    ends = ends_of(selected, job.dataset("footprints"))
-    background = from_curtain(selected, ends, grid, terrain, field, method_error(chosen.error))
-    share = background.attrs["end_points_beyond_field"]
-    job.tell(f"{share:.1%} of end points lie beyond the field and take the value at its edge")
-    log("background", **{str(name): float(value) for name, value in background.attrs.items()})
-    return {"background": background_on_scale(background, selected, chosen.scale, config.observations.scale)}
-
-
-def _curtain_of(config: Config) -> air.CurtainBackground:
-    assert isinstance(config.background, air.CurtainBackground)  # noqa: S101 - the plan pairs stage and section
-    return config.background
-
-
-def curtain_mapping(chosen: air.CurtainBackground, species: str) -> CurtainMapping:
-    """Return how a field is read."""
-    plain = chosen.model_dump(exclude={"kind", "files", "levels", "scale", "error", "parameters"})
-    levels = chosen.levels
-    vertical = None if levels is None else Vertical(levels.variable, levels.of, levels.unit)
-    return CurtainMapping(species=species, vertical=vertical, **plain)
 
 
 def method_error(given: air.MethodError) -> MethodError:

@@ -15,8 +15,9 @@ from pipelines.air import Background, CurtainBackground
 from pipelines.faults import fault_of
 from pipelines.fields import Section, paths_of
 from pipelines.lidar_sections import MixingInflation
+from pipelines.prior_sections import Prior
 from pipelines.source import Fault, read_source
-from pipelines.sources import Observations, Prior
+from pipelines.sources import Observations
 from pipelines.stacks import Plants
 from pipelines.weather import Met
 

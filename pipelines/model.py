@@ -21,12 +21,11 @@ from metroflux.uncertainty import ErrorModel
 from metroflux.units import mole_fraction_factor
 from observations import background as air
 from observations.components import Group
-from observations.table import read_table
-from pipelines import sections, sources
+from pipelines import sections
 from pipelines.config import Config
 from pipelines.engine import Job
 from pipelines.estimation import solved
-from pipelines.inputs import Outputs, config_of, error_of, flux_edges, table_mapping
+from pipelines.inputs import Outputs, config_of, error_of, flux_edges
 from pipelines.lidar import widened
 from pipelines.lidar_sections import MixingInflation
 from pipelines.plants import sources_of, with_plants
@@ -157,42 +156,6 @@ def take_rows(jacobian: xr.Dataset, datum_id: np.ndarray) -> xr.Dataset:
     rows = jacobian_dataset(matrix, datum_id, np.append(bounds[:, 0], bounds[-1, 1]))
     space = [n for n in jacobian.coords if not {"obs", "flux_time"} & set(jacobian[n].dims)]
     return schema.check(rows.assign_coords(jacobian[space].coords), "jacobian", "responses")
-
-
-def constant_background(job: Job) -> Outputs:
-    """Give every datum the same background."""
-    chosen = config_of(job).background
-    assert isinstance(chosen, sources.ConstantBackground)  # noqa: S101 - the plan pairs stage and section
-    value = chosen.value * mole_fraction_factor(chosen.error.unit)
-    return {"background": air.constant(job.dataset("selected"), value, _error(chosen.error))}
-
-
-def series_background(job: Job) -> Outputs:
-    """Give each datum the background that a table holds for it."""
-    config = config_of(job)
-    chosen = config.background
-    assert isinstance(chosen, sources.SeriesBackground)  # noqa: S101 - the plan pairs stage and section
-    series, *parts = (
-        read_table(table.file, table_mapping(table, config.run.species))
-        for table in (chosen.series, *chosen.enhancements)
-    )
-    return {"background": air.from_series(job.dataset("selected"), series, _error(chosen.error), parts)}
-
-
-def edge_background(job: Job) -> Outputs:
-    """Give each datum the mole fraction of the air where its particles came in."""
-    chosen = config_of(job).background
-    assert isinstance(chosen, sources.EdgeBackground)  # noqa: S101 - the plan pairs stage and section
-    error = _error(chosen.error)
-    field = job.dataset("background_field")
-    return {
-        "background": air.from_edge_field(job.dataset("selected"), job.dataset("footprints"), field, error)
-    }
-
-
-def _error(chosen: sources.BackgroundError) -> air.BackgroundError:
-    factor = mole_fraction_factor(chosen.unit)
-    return air.BackgroundError(chosen.random * factor, chosen.shared * factor, chosen.by, chosen.traceable_to)
 
 
 def simulate_data(job: Job) -> Outputs:

@@ -6,7 +6,7 @@ from pathlib import Path
 from inversion import mixture_storage
 from inversion.mixture import Mixture
 from inversion.solution import Solution
-from pipelines import backgrounds, ensemble, inputs, local_influence, model, results
+from pipelines import backgrounds, curtain, ensemble, inputs, local_influence, model, results
 from pipelines.choosing import choose
 from pipelines.config import Config
 from pipelines.engine import Stage
@@ -97,7 +97,7 @@ PLANTS = (
 RESPONSE = (Stage("jacobian", model.read_jacobian, ("jacobian",), ("selected",), ("transport", "run")),)
 
 FIELD = Stage(
-    "background field", backgrounds.read_field, ("background_field",), ("selected", "met", "grid"),
+    "background field", curtain.read_field, ("background_field",), ("selected", "met", "grid"),
     ("background", "run", "transport"),
 )  # fmt: skip
 _FROM_RECORD = Stage(
@@ -108,18 +108,18 @@ BACKGROUNDS = {
     "quantile": _FROM_RECORD,
     "curve": _FROM_RECORD,
     "curtain": Stage(
-        "background", backgrounds.curtain_background, ("background",),
+        "background", curtain.curtain_background, ("background",),
         ("selected", "footprints", "met", "grid", "background_field"), ("background", "observations.scale"),
     ),
     "constant": Stage(
-        "background", model.constant_background, ("background",), ("selected",), ("background",)
+        "background", backgrounds.constant_background, ("background",), ("selected",), ("background",)
     ),
     "series": Stage(
-        "background", model.series_background, ("background",), ("selected",), ("background", "run")
+        "background", backgrounds.series_background, ("background",), ("selected",), ("background", "run")
     ),
     "edge_field": Stage(
-        "background", model.edge_background, ("background",), ("selected", "footprints", "background_field"),
-        ("background",),
+        "background", backgrounds.edge_background, ("background",),
+        ("selected", "footprints", "background_field"), ("background",),
     ),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from metroflux.uncertainty import ErrorModel, components
 from observations.metrology.conversion import convert_scale
 from pipelines import backgrounds, model, stages
 from pipelines.config import read_config
+from pipelines.curtain import curtain_background, read_field
 from pipelines.engine import Job
 from pipelines.scales import background_on_scale
 
@@ -82,15 +83,15 @@ def given(folder):
 
 
 def curtain(folder, given, text=CONFIG):
-    field = backgrounds.read_field(job(folder, given, text))
-    return backgrounds.curtain_background(job(folder, given | field, text))["background"]
+    field = read_field(job(folder, given, text))
+    return curtain_background(job(folder, given | field, text))["background"]
 
 
 def test_the_plan_of_files_reads_the_field_where_the_particles_ended(folder, given):
     plan = stages.plan(job(folder).config)
     names = [stage.name for stage in plan]
     stage = plan[names.index("background")]
-    assert stage.function is backgrounds.curtain_background
+    assert stage.function is curtain_background
     assert names.index("footprints") < names.index("background") < names.index("inversion")
     assert names.index("background field") < names.index("receptors")  # faults before the long work
     assert set(stage.inputs) <= {
@@ -104,7 +105,7 @@ def test_a_constant_field_is_the_constant_background_with_the_errors_of_the_curt
     got = curtain(folder, given)
     text = CONFIG[: CONFIG.index("background:")]
     text += "background: {kind: constant, value: 412, error: {unit: ppm}}"
-    known = model.constant_background(job(folder, given, text))["background"]
+    known = backgrounds.constant_background(job(folder, given, text))["background"]
     assert got.background.values == pytest.approx(known.background.values, rel=2e-15)  # the mean's rounding
     assert got.datum_id.values.tolist() == known.datum_id.values.tolist()
     random, shared = components(got)
@@ -156,8 +157,8 @@ def test_what_lies_beyond_the_field_is_told(folder, given):
     low.to_netcdf(folder / "field.nc")
     told = []
     one = job(folder, given)
-    one = Job(one.config, serial, serial, given | backgrounds.read_field(one), one.stamp, told.append)
-    share = backgrounds.curtain_background(one)["background"].attrs["end_points_beyond_level"]
+    one = Job(one.config, serial, serial, given | read_field(one), one.stamp, told.append)
+    share = curtain_background(one)["background"].attrs["end_points_beyond_level"]
     assert 0 < share < 1
     assert told == [f"{share:.1%} of end points lie beyond the field and take the value at its edge"]
 

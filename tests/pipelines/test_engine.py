@@ -151,13 +151,13 @@ def test_the_stages_of_each_origin_get_what_they_need_from_those_before():
         *stages.SOLVE,
     )
     plans = [
-        (*world, *stages._results(footprints=True, truth=True, grid=True)),
+        (*world, *stages._results((), footprints=True, truth=True, grid=True)),
         (stages.DATA, *stages.GRIDS["borrowed"], stages.MET, stages.OUTLINES, stages.CHOOSE, stages.OBSERVE,
          stages.PRIOR, *stages.PARTICLES, stages.BACKGROUNDS["constant"], *stages.SOLVE,
-         *stages._results(footprints=True, truth=False, grid=True)),
+         *stages._results((), footprints=True, truth=False, grid=True)),
         (stages.DATA, *stages.GRIDS["regions"], stages.OUTLINES, stages.CHOOSE, stages.OBSERVE, stages.PRIOR,
          *stages.RESPONSE, stages.BACKGROUNDS["series"], *stages.SOLVE,
-         *stages._results(footprints=False, truth=False, grid=False)),
+         *stages._results((), footprints=False, truth=False, grid=False)),
     ]  # fmt: skip
     for plan in plans:
         made: set[str] = set()

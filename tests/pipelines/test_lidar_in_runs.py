@@ -13,7 +13,7 @@ from metroflux.parallel import serial
 from metroflux.provenance import Stamp
 from metroflux.units import molar_mass
 from observations.flux_lidar.simulator import Scene, simulate_scan
-from pipelines import lidar, model, stages
+from pipelines import backgrounds, lidar, model, stages
 from pipelines.choosing import choose
 from pipelines.config import read_config
 from pipelines.engine import Job
@@ -250,7 +250,7 @@ def test_a_wrong_mixing_height_widens_the_error_of_each_datum_in_proportion(tmp_
     assert seen.any()
     assert np.median(part[seen] / less[seen]) > 1.3
     given["observations"] = selected
-    given |= model.constant_background(job(path, **given))
+    given |= backgrounds.constant_background(job(path, **given))
     posed = model.problem_of(job(path, **given))
     np.testing.assert_allclose(posed.errors.random["mixing-height"], part**2)
 
