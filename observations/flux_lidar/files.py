@@ -6,7 +6,7 @@ from pathlib import Path
 from observations.dataset import TruncatedFileWarning
 from observations.flux_lidar import halo, netcdf
 from observations.flux_lidar.rays import Rays
-from observations.recognise import read_head
+from observations.head import read_head
 
 ABOUT = {
     "halo": "HALO Photonics StreamLine rays (.hpl)",

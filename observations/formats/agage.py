@@ -14,6 +14,7 @@ from metroflux.errors import DataError
 from observations import raw
 from observations.clock import interval
 from observations.formats import netcdf
+from observations.formats.agage_precisions import read_precisions
 from observations.formats.series import NOT_STATED, NOTHING, Series, Supplement, choose_gas, finish
 from observations.formats.words import label_of, parts_to_utc
 
@@ -31,8 +32,8 @@ def text_gases(path: Path) -> tuple[str, ...]:
 def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
     """Return the observations of one gas of a `.C` file, pollution included.
 
-    The stamp is the middle of the sample. The file has no uncertainty (the daily precisions are another file)
-    and no place.
+    The stamp is the middle of the sample. The file has no place and no uncertainty; the random part
+    "repeatability" is, on the day of each stamp, that of the precisions file if one is given.
 
     Raises
     ------
@@ -51,7 +52,9 @@ def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
     names = [f"{name} {i}" if i >= len(_FIXED) else name for i, name in enumerate(lines[4].split())]
     table = raw.table_of(path, names, rows, 6)
     parts = tuple(raw.texts(table, name) for name in _FIXED[1:6])
-    start, end = interval(parts_to_utc(parts, f"{path}: 'yyyy' to 'mi'"), "middle", seconds)
+    stamps = parts_to_utc(parts, f"{path}: 'yyyy' to 'mi'")
+    start, end = interval(stamps, "middle", seconds)
+    beside = given.uncertainty_file
     n = start.size
     series = Series(
         species=species,
@@ -66,6 +69,8 @@ def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
         values=raw.numbers(table, names[at]),
         rejected=~np.char.startswith(raw.texts(table, names[at + 1]), "-"),
         n_samples=np.ones(n, dtype=np.int64),
+        sd=None if beside is None else read_precisions(beside).at(species, stamps),
+        sd_name="repeatability",
     )
     return finish(path, series, given)
 

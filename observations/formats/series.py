@@ -47,6 +47,7 @@ class Supplement:
     scale : calibration scale where the file says none or "unknown"; which one where it has several
     averaging_s : length of the averaging interval where the file says none, s
     accept_unknown_scale : use data whose scale the file calls unknown
+    uncertainty_file : file beside this one that states the uncertainty, where the format has such
     """
 
     species: str | None = None
@@ -55,6 +56,7 @@ class Supplement:
     scale: str | None = None
     averaging_s: float | None = None
     accept_unknown_scale: bool = False
+    uncertainty_file: Path | None = None
 
 
 NOTHING = Supplement()
@@ -275,6 +277,9 @@ def steady_interval(path: Path, stamps: Times, label: Label, given: Supplement) 
         steps = np.diff(np.unique(stamps)) / np.timedelta64(1, "m")
         minutes, counts = np.unique(np.round(steps[steps >= 0.5]), return_counts=True)
         if not minutes.size:
-            raise DataError(f"{path}: the averaging interval cannot be told from the rows; give averaging_s")
+            raise DataError(
+                f"{path}: the averaging interval cannot be told from {stamps.size} rows, at no two different "
+                f"minutes; in the source of the configuration, give averaging_s (s)"
+            )
         seconds = 60.0 * float(minutes[counts.argmax()])
     return interval(stamps, label, seconds)
