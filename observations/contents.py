@@ -19,7 +19,7 @@ from observations.table import Site
 class GasContents:
     """What a file holds of one gas.
 
-    sites : columns site, inlet, latitude, longitude, rows, used
+    sites : columns site, inlet, south, north, west, east (degrees; NaN: not known), rows, used
     dropped : columns reason, count, of the rows that would not be used
     interval : length of the averaging interval, in words
     remarks : what a user must know or give
@@ -49,6 +49,11 @@ class Contents:
     format: Format
     gases: dict[str, GasContents]
     refused: dict[str, str]
+
+
+def is_column(ds: xr.Dataset) -> bool:
+    """Tell whether observations are columns of air, not of an inlet."""
+    return bool(np.isnan(ds.inlet.values).all()) and ":column:" in str(ds.datum_id.values[0])
 
 
 def look(path: Path, name: str = "auto", species: str | None = None) -> Contents:
@@ -102,8 +107,10 @@ def _sites(ds: xr.Dataset) -> pd.DataFrame:
     )
     groups = rows.groupby(["site", "inlet"], dropna=False, sort=False)
     return groups.agg(
-        latitude=("latitude", "median"),
-        longitude=("longitude", "median"),
+        south=("latitude", "min"),
+        north=("latitude", "max"),
+        west=("longitude", "min"),
+        east=("longitude", "max"),
         rows=("used", "size"),
         used=("used", "sum"),
     ).reset_index()
@@ -137,8 +144,7 @@ def _remarks(ds: xr.Dataset) -> list[str]:
         said.append(f"calibration scale {ds.attrs['scale']}: give `scale`")
     if not ds.sizes["random"]:
         said.append("no uncertainty in the file: add a random error in the configuration")
-    column = bool(np.isnan(ds.inlet.values).all()) and ":column:" in str(ds.datum_id.values[0])
-    if column and "averaging_kernel" not in ds.variables:
+    if is_column(ds) and "averaging_kernel" not in ds.variables:
         said.append("columns without averaging kernel: to look at and compare, not to invert")
     if "truncated" in ds.attrs:
         said.append(ds.attrs["truncated"])

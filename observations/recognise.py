@@ -26,6 +26,7 @@ from observations.formats import (
 )
 from observations.formats.series import NOTHING, Supplement
 from observations.head import Head, read_head, words
+from observations.kinds import KINDS, kind_of
 
 
 @dataclass(frozen=True)
@@ -187,8 +188,12 @@ def recognise(path: Path) -> Format:
         raise DataError(f"{path}: could be {' or '.join(form.name for form in found)}; name the format")
     if found:
         return found[0]
+    kind = kind_of(head)
+    if kind is not None:
+        raise DataError(f"{path}: {kind.about}, no observations as they are; taken by {kind.taken_by}")
     begins = f"variables {', '.join(sorted(head.names)[:8])}" if head.names else f"'{head.line(0)[:60]}'"
-    tried = "\n  ".join(f"{form.name}: {form.mark}" for form in _ALL)
+    marks = (*(f"{form.name}: {form.mark}" for form in _ALL), *(kind.about for kind in KINDS))
+    tried = "\n  ".join(marks)
     raise DataError(
         f"{path}: not in a known format; it begins with {begins}. Looked for\n  {tried}\n"
         "Another CSV or netCDF table is read by reader 'table' with a mapping of its columns"

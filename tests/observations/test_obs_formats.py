@@ -246,6 +246,11 @@ def test_a_place_given_replaces_that_of_the_file(sample):
         ("beaco2n/incorrect_format.csv", "not in a known format; it begins with 'datetime,node_id"),
         ("acropolis/sites.csv", "not in a known format"),
         ("lidar_halo/xfail/empty.hpl", "empty"),
+        (
+            "picarro_raw/CFADS2283-20180801-003712Z-DataLog_User.dat",
+            "Picarro DataLog_User raw log, no observations as they are; taken by `metroflux calibrate`",
+        ),
+        ("agage/shangdianzi-medusa.18.precisions.C", "taken by reader `agage-text`, as `uncertainty_file`"),
     ],
 )
 def test_other_files_are_refused_with_what_was_looked_for(data_root, name, what):
