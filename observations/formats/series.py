@@ -11,7 +11,7 @@ import xarray as xr
 from metroflux.errors import DataError
 from metroflux.time import Times
 from metroflux.uncertainty import Random
-from metroflux.units import mole_fraction_factor
+from metroflux.units import FILL_LIMIT, mole_fraction_factor
 from observations.clock import Label, interval
 from observations.dataset import (
     GOOD,
@@ -133,7 +133,8 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
         inlet=inlet,
         latitude=latitude,
         longitude=longitude,
-        mole_fraction=values,
+        # a fill value that the file does not declare is no number; its flag says that there was one
+        mole_fraction=np.where(np.abs(series.values) > FILL_LIMIT, np.nan, values),
         flag=flag,
         n_samples=series.n_samples,
     )
