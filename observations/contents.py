@@ -73,7 +73,9 @@ def look(path: Path, name: str = "auto", species: str | None = None) -> Contents
         warnings.simplefilter("ignore", TruncatedFileWarning)
         for gas in (species,) if species else form.gases(path):
             try:
-                found[gas] = _gas(read(path, form.name, Supplement(species=gas, anywhere=Site(0.0, 0.0))))
+                found[gas] = gas_contents(
+                    read(path, form.name, Supplement(species=gas, anywhere=Site(0.0, 0.0)))
+                )
             except DataError as fault:
                 refused[gas] = str(fault).removeprefix(f"{path}: ")
     if not found:
@@ -82,7 +84,8 @@ def look(path: Path, name: str = "auto", species: str | None = None) -> Contents
     return Contents(path, form, found, refused)
 
 
-def _gas(ds: xr.Dataset) -> GasContents:
+def gas_contents(ds: xr.Dataset) -> GasContents:
+    """Return what observations of one gas hold."""
     flag = ds.flag.values
     dropped = [(FLAG_MEANINGS[value], int((flag == value).sum())) for value in np.unique(flag[flag != GOOD])]
     return GasContents(
@@ -95,7 +98,7 @@ def _gas(ds: xr.Dataset) -> GasContents:
 
 
 def _sites(ds: xr.Dataset) -> pd.DataFrame:
-    unknown = ds.attrs["place"] == "not known"
+    unknown = ds.attrs.get("place") == "not known"
     rows = pd.DataFrame(
         {
             "site": ds.site.values,
@@ -137,13 +140,15 @@ def _duration(seconds: float) -> str:
 
 def _remarks(ds: xr.Dataset) -> list[str]:
     said = []
-    if ds.attrs["place"] == "not known":
+    if ds.attrs.get("place") == "not known":
         names = ", ".join(np.unique(ds.site.values)[:5].tolist())
         said.append(f"the file does not say where {names} is: give `sites`")
     if ds.attrs["scale"] in ("not stated", "unknown"):
         said.append(f"calibration scale {ds.attrs['scale']}: give `scale`")
     if not ds.sizes["random"]:
-        said.append("no uncertainty in the file: add a random error in the configuration")
+        form = FORMATS.get(ds.attrs.get("format", ""))
+        beside = "give `uncertainty_file` or " if form is not None and form.uncertainty_beside else ""
+        said.append(f"no uncertainty in the file: {beside}add a random error in the configuration")
     if is_column(ds) and "averaging_kernel" not in ds.variables:
         said.append("columns without averaging kernel: to look at and compare, not to invert")
     if "truncated" in ds.attrs:

@@ -53,6 +53,12 @@ KINDS = (
         "`observations.metrology.cems.read_campd` in the library",
     ),
     Kind(
+        "calibrated",
+        "observations that metroflux wrote",
+        lambda head: {"datum_id", "mole_fraction", "time_bounds", "random_sd"} <= head.names,
+        "reader `calibrated` of a configuration, `metroflux observations compare`, `metroflux trace`",
+    ),
+    Kind(
         "precisions",
         "AGAGE precisions: daily standard deviations of the standard's measurements",
         is_precisions,

@@ -9,13 +9,14 @@ from observations.contents import GasContents
 from observations.head import read_head
 from observations.kinds import Kind, kind_of
 from pipelines.inspection import beside, dial, doppler, picarro, stacks, standards
-from pipelines.inspection.gases import show_gases, unit_of
+from pipelines.inspection.gases import show_calibrated, show_gases, unit_of
 
 SHOW: Mapping[str, Callable[[Path, Kind, Console], None]] = {
     "picarro-log": picarro.show_log,
     "tanks": standards.show_tanks,
     "certificate": standards.show_certificate,
     "stacks": stacks.show_stacks,
+    "calibrated": show_calibrated,
     "precisions": beside.show_precisions,
     "edits": beside.show_edits,
     "halo": doppler.show_rays,

@@ -8,8 +8,10 @@ import pandas as pd
 from rich.console import Console
 
 from metroflux.uncertainty import components
-from observations.contents import Contents, GasContents, is_column, look
+from observations.contents import Contents, GasContents, gas_contents, is_column, look
 from observations.dataset import GOOD
+from observations.kinds import Kind
+from observations.metrology.files import read_observations
 from pipelines.inspection.sheet import Row, period, place, show, span
 
 _UNITS = {"co2": (1e6, "ppm"), "ch4": (1e9, "ppb"), "co": (1e9, "ppb"), "n2o": (1e9, "ppb")}
@@ -24,6 +26,16 @@ def show_gases(path: Path, name: str, species: str | None, console: Console) -> 
     contents = look(path, name, species)
     show(console, path, f"{contents.format.about} (reader {contents.format.name})", _rows(contents))
     return contents
+
+
+def show_calibrated(path: Path, kind: Kind, console: Console) -> None:
+    """Print what a file of observations that metroflux wrote holds, their shared errors included."""
+    ds = read_observations(path)
+    found, gas = gas_contents(ds), str(ds.species.values[0])
+    facts = {"gas": gas, **_facts(gas, found)}
+    notes = [Row("note", remark, "note") for remark in found.remarks]
+    rows = [*(Row(name, text) for name, text in facts.items()), *notes, Row("taken by", kind.taken_by)]
+    show(console, path, kind.about, rows)
 
 
 def unit_of(species: str) -> tuple[float, str]:
@@ -76,9 +88,10 @@ def _range(gas: str, found: GasContents) -> str:
 def _uncertainty(gas: str, found: GasContents) -> str:
     factor, unit = unit_of(gas)
     good = found.observations.flag.values == GOOD
-    parts = components(found.observations)[0]
+    parts, shared = components(found.observations)
     sd = {part.name: np.median(part.sd[good]) * factor for part in parts} if good.any() else {}
     said = [f"{p.name}, median sd {sd[p.name]:.3g} {unit}" if sd else p.name for p in parts]
+    said += [f"shared: {', '.join(part.name for part in shared)}"] if shared else []
     return "; ".join(said) or "not stated"
 
 

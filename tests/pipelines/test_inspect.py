@@ -8,14 +8,17 @@ import pytest
 from rich.console import Console
 
 from metroflux.errors import DataError
+from metroflux.uncertainty import Shared, attach
 from observations.contents import look
 from observations.dataset import TruncatedFileWarning
 from observations.flux_lidar.simulator import Scene, simulate_scan
 from observations.kinds import KINDS
 from observations.metrology.certificates import COLUMNS
-from observations.recognise import FORMATS
+from observations.metrology.files import write_observations
+from observations.recognise import FORMATS, read
 from pipelines import sources
 from pipelines.cli import observations as group
+from pipelines.fields import paths_of
 from pipelines.inputs import read_source
 from pipelines.inspect_command import SHOW, inspect_file
 
@@ -195,6 +198,24 @@ def test_a_source_reads_a_file_by_its_content_with_place_and_scale_of_the_config
 
 
 @pytest.mark.realdata
+def test_a_source_takes_its_uncertainty_from_the_file_beside_which_is_an_input_of_the_run(samples):
+    beside = samples / "agage/shangdianzi-medusa.18.precisions.C"
+    source = sources.FormatSource.model_validate(
+        {
+            "reader": "agage-text",
+            "file": str(samples / "agage/shangdianzi-medusa.18.C"),
+            "uncertainty_file": str(beside),
+            "sites": {"shangdianzi": {"latitude": 40.65, "longitude": 117.12}},
+        },
+        context={"folder": samples},
+    )
+    ds = read_source(source, "sf6")
+    assert ds.random.values.tolist() == ["repeatability"]
+    assert ds.random_sd.values.max() == pytest.approx(0.04499e-12, rel=1e-12)
+    assert beside in set(paths_of(source))
+
+
+@pytest.mark.realdata
 def test_a_truncated_source_warns_and_the_dataset_says_so(samples):
     file = samples / "icos/ICOS_ATC_L2_L2-2024.1_RGL_90.0_CTS.CH4"
     source = sources.FormatSource.model_validate(
@@ -203,6 +224,19 @@ def test_a_truncated_source_warns_and_the_dataset_says_so(samples):
     with pytest.warns(TruncatedFileWarning, match="94 lines of the 27189"):
         ds = read_source(source, "ch4")
     assert ds.attrs["truncated"] == "truncated: 94 lines of the 27189 that its header says"
+
+
+@pytest.mark.realdata
+def test_observations_that_metroflux_wrote_are_told_with_their_shared_errors(samples, tmp_path):
+    ds = read(samples / "obspack/ch4_bao_tower-insitu_1_ccgg_all.nc")
+    tank = Shared("tank:CB1", "certificate", np.full(ds.sizes["obs"], 1e-9), "CB1")
+    path = tmp_path / "x.nc"
+    write_observations(attach(ds, [], [tank]), path)
+    found = rows(printed(path))
+    assert found["format"] == "observations that metroflux wrote"
+    assert (found["gas"], found["scale"], found["used"]) == ("ch4", "NOAA 2004A CH4", "4190 of 4190 rows")
+    assert found["uncertainty"] == "measurement, median sd 8.21 ppb; shared: tank:CB1"
+    assert found["taken by"].startswith("reader `calibrated` of a configuration")
 
 
 def test_every_kind_of_file_has_a_screen():
