@@ -8,6 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from metroflux.errors import DataError
+from observations import raw
 from observations.dataset import TruncatedFileWarning
 from observations.formats import (
     agage,
@@ -222,13 +223,8 @@ def read(path: Path, name: str = "auto", given: Supplement = NOTHING) -> xr.Data
     if given.uncertainty_file is not None and not form.uncertainty_beside:
         able = ", ".join(other.name for other in _ALL if other.uncertainty_beside)
         raise DataError(f"{path}: uncertainty_file is given, but {form.name} takes none; expected {able}")
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", TruncatedFileWarning)
+    with raw.truncations() as cut:
         ds = form.read(path, given)
-    cut = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, TruncatedFileWarning)))
-    for warning in caught:
-        if str(warning.message) not in cut:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     for text in cut:
         warnings.warn(text, TruncatedFileWarning, stacklevel=2)
     ds = ds.assign_attrs(format=form.name)

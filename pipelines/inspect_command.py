@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
+from observations import raw
 from observations.contents import GasContents
 from observations.head import read_head
 from observations.kinds import Kind, kind_of
@@ -32,7 +34,10 @@ def inspect_file(path: Path, name: str, species: str | None, plot: bool, console
     """Print what a file holds, what would be used, dropped and why; draw it into the current folder."""
     kind = kind_of(read_head(path)) if name == "auto" else None
     if kind is not None:
-        SHOW[kind.name](path, kind, console)
+        with raw.truncations() as cut:
+            SHOW[kind.name](path, kind, console)
+        for text in cut:
+            console.print(Text(text.removeprefix(f"{path}: "), style="yellow"))
         return
     contents = show_gases(path, name, species, console)
     if plot:

@@ -239,6 +239,33 @@ def test_observations_that_metroflux_wrote_are_told_with_their_shared_errors(sam
     assert found["taken by"].startswith("reader `calibrated` of a configuration")
 
 
+@pytest.mark.realdata
+@pytest.mark.filterwarnings("error")
+def test_a_sample_that_breaks_off_anywhere_is_told_or_refused_with_a_reason(samples, tmp_path):
+    files = [p for p in sorted(samples.rglob("*")) if p.is_file()]
+    texts = [p for p in files if p.suffix != ".nc" and 0 < p.stat().st_size < 40_000]
+    told = refused = 0
+    for sample in texts:
+        whole = sample.read_bytes()
+        path = tmp_path / sample.name
+        for share in (0.05, 0.37, 0.61, 0.9, 0.97, 0.995):
+            path.write_bytes(whole[: int(share * len(whole))])
+            try:
+                printed(path)
+                told += 1
+            except DataError as fault:
+                assert str(fault).startswith(str(path))  # noqa: PT017 - either way is right
+                refused += 1
+    assert told > 40 < refused
+
+
+def test_a_tanks_csv_that_breaks_off_says_so(tmp_path):
+    path = tmp_path / "x"
+    row = "C{0},CB{0},co2,400.12,ppm,0.14,2,WMO CO2 X2019,2024-01-01,2027-01-01,P1,0.1\n"
+    path.write_text(",".join(COLUMNS) + "\n" + row.format(1) + row.format(2)[:30])
+    assert printed(path).endswith("truncated: line 3 breaks off and is left out\n")
+
+
 def test_every_kind_of_file_has_a_screen():
     assert set(SHOW) == {kind.name for kind in KINDS}
 
