@@ -11,8 +11,10 @@ import numpy as np
 import xarray as xr
 
 from metroflux.errors import DataError
+from metroflux.time import Times
 from observations import raw
 from observations.clock import interval
+from observations.dataset import Floats
 from observations.formats import netcdf
 from observations.formats.agage_precisions import read_precisions
 from observations.formats.series import NOT_STATED, NOTHING, Series, Supplement, choose_gas, finish
@@ -45,16 +47,12 @@ def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
     species = choose_gas(path, tuple(columns), given)
     at = columns[species]
     station, _, instrument = lines[1].strip().rpartition("-")
-    seconds = given.averaging_s or _SAMPLING_S.get(instrument)
-    if seconds is None:
-        raise DataError(f"{path}: how long '{instrument}' samples is not known; give averaging_s")
     rows = raw.split_words(path, lines[5:], 6)
     names = [f"{name} {i}" if i >= len(_FIXED) else name for i, name in enumerate(lines[4].split())]
     table = raw.table_of(path, names, rows, 6)
     parts = tuple(raw.texts(table, name) for name in _FIXED[1:6])
     stamps = parts_to_utc(parts, f"{path}: 'yyyy' to 'mi'")
-    start, end = interval(stamps, "middle", seconds)
-    beside = given.uncertainty_file
+    start, end = interval(stamps, "middle", _seconds(path, instrument, given))
     n = start.size
     series = Series(
         species=species,
@@ -69,10 +67,22 @@ def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
         values=raw.numbers(table, names[at]),
         rejected=~np.char.startswith(raw.texts(table, names[at + 1]), "-"),
         n_samples=np.ones(n, dtype=np.int64),
-        sd=None if beside is None else read_precisions(beside).at(species, stamps),
+        sd=_sd(given, species, stamps),
         sd_name="repeatability",
     )
     return finish(path, series, given)
+
+
+def _seconds(path: Path, instrument: str, given: Supplement) -> float:
+    seconds = given.averaging_s or _SAMPLING_S.get(instrument)
+    if seconds is None:
+        raise DataError(f"{path}: how long '{instrument}' samples is not known; give averaging_s")
+    return seconds
+
+
+def _sd(given: Supplement, species: str, stamps: Times) -> Floats | None:
+    beside = given.uncertainty_file
+    return None if beside is None else read_precisions(beside).at(species, stamps)
 
 
 def _columns(path: Path, lines: list[str]) -> dict[str, int]:

@@ -113,10 +113,7 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
     choose_gas(path, (series.species,), given)
     if not series.values.size:
         raise DataError(f"{path}: no rows of {series.species}; expected at least one")
-    try:
-        factor = mole_fraction_factor(series.unit)
-    except DataError as fault:
-        raise DataError(f"{path}: {fault}") from None
+    factor = _factor(path, series.unit)
     values = series.values * factor
     latitude, longitude, inlet, place = _places(path, series, given)
     flag = _flags(path, series, values, factor)
@@ -142,6 +139,13 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
     if series.instrument is not None:
         ds = ds.assign_coords(instrument=("obs", series.instrument, {"long_name": "instrument"}))
     return ds.assign_attrs(place=place)
+
+
+def _factor(path: Path, unit: str) -> float:
+    try:
+        return mole_fraction_factor(unit)
+    except DataError as fault:
+        raise DataError(f"{path}: {fault}") from None
 
 
 def _flags(path: Path, series: Series, values: Floats, factor: float) -> Ints:

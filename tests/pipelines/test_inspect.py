@@ -12,7 +12,8 @@ from metroflux.uncertainty import Shared, attach
 from observations.contents import look
 from observations.dataset import TruncatedFileWarning
 from observations.flux_lidar.simulator import Scene, simulate_scan
-from observations.kinds import KINDS
+from observations.head import read_head
+from observations.kinds import KINDS, kind_of
 from observations.metrology.certificates import COLUMNS
 from observations.metrology.files import write_observations
 from observations.recognise import FORMATS, read
@@ -264,6 +265,25 @@ def test_a_tanks_csv_that_breaks_off_says_so(tmp_path):
     row = "C{0},CB{0},co2,400.12,ppm,0.14,2,WMO CO2 X2019,2024-01-01,2027-01-01,P1,0.1\n"
     path.write_text(",".join(COLUMNS) + "\n" + row.format(1) + row.format(2)[:30])
     assert printed(path).endswith("truncated: line 3 breaks off and is left out\n")
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("picarro_raw/CFADS2283-20180801-003712Z-DataLog_User.dat", "picarro-log"),
+        ("cems/campd_hourly_AL_barry_unit4_20190101_sample.json", "stacks"),
+        ("dcc/dcc_gp_humidity_v1.0.xml", "certificate"),
+        ("dcc/siliziumkugel_wrong_schema.xml", "certificate"),
+        ("agage/shangdianzi-medusa.18.precisions.C", "precisions"),
+        ("lidar_halo/pass/eriswil-2022-12-14-Stare_91_20221214_11.hpl", "halo"),
+        ("lidar_arm/sgpdlppiC1.b1.20191015.120023.cdf", "arm"),
+    ],
+)
+def test_kinds_are_recognised_by_content_not_by_name(samples, tmp_path, name, kind):
+    blind = tmp_path / "file"
+    blind.write_bytes((samples / name).read_bytes())
+    assert kind_of(read_head(blind)).name == kind
 
 
 def test_every_kind_of_file_has_a_screen():
