@@ -19,7 +19,7 @@ from observations.table import Site
 class GasContents:
     """What a file holds of one gas.
 
-    sites : columns site, inlet, latitude, longitude, rows, used
+    sites : columns site, inlet, south, north, west, east (degrees; NaN: not known), rows, used
     dropped : columns reason, count, of the rows that would not be used
     interval : length of the averaging interval, in words
     remarks : what a user must know or give
@@ -51,6 +51,11 @@ class Contents:
     refused: dict[str, str]
 
 
+def is_column(ds: xr.Dataset) -> bool:
+    """Tell whether observations are columns of air, not of an inlet."""
+    return bool(np.isnan(ds.inlet.values).all()) and ":column:" in str(ds.datum_id.values[0])
+
+
 def look(path: Path, name: str = "auto", species: str | None = None) -> Contents:
     """Return what a file holds of each gas, or of one.
 
@@ -68,7 +73,9 @@ def look(path: Path, name: str = "auto", species: str | None = None) -> Contents
         warnings.simplefilter("ignore", TruncatedFileWarning)
         for gas in (species,) if species else form.gases(path):
             try:
-                found[gas] = _gas(read(path, form.name, Supplement(species=gas, anywhere=Site(0.0, 0.0))))
+                found[gas] = gas_contents(
+                    read(path, form.name, Supplement(species=gas, anywhere=Site(0.0, 0.0)))
+                )
             except DataError as fault:
                 refused[gas] = str(fault).removeprefix(f"{path}: ")
     if not found:
@@ -77,7 +84,8 @@ def look(path: Path, name: str = "auto", species: str | None = None) -> Contents
     return Contents(path, form, found, refused)
 
 
-def _gas(ds: xr.Dataset) -> GasContents:
+def gas_contents(ds: xr.Dataset) -> GasContents:
+    """Return what observations of one gas hold."""
     flag = ds.flag.values
     dropped = [(FLAG_MEANINGS[value], int((flag == value).sum())) for value in np.unique(flag[flag != GOOD])]
     return GasContents(
@@ -90,7 +98,7 @@ def _gas(ds: xr.Dataset) -> GasContents:
 
 
 def _sites(ds: xr.Dataset) -> pd.DataFrame:
-    unknown = ds.attrs["place"] == "not known"
+    unknown = ds.attrs.get("place") == "not known"
     rows = pd.DataFrame(
         {
             "site": ds.site.values,
@@ -102,8 +110,10 @@ def _sites(ds: xr.Dataset) -> pd.DataFrame:
     )
     groups = rows.groupby(["site", "inlet"], dropna=False, sort=False)
     return groups.agg(
-        latitude=("latitude", "median"),
-        longitude=("longitude", "median"),
+        south=("latitude", "min"),
+        north=("latitude", "max"),
+        west=("longitude", "min"),
+        east=("longitude", "max"),
         rows=("used", "size"),
         used=("used", "sum"),
     ).reset_index()
@@ -130,15 +140,16 @@ def _duration(seconds: float) -> str:
 
 def _remarks(ds: xr.Dataset) -> list[str]:
     said = []
-    if ds.attrs["place"] == "not known":
+    if ds.attrs.get("place") == "not known":
         names = ", ".join(np.unique(ds.site.values)[:5].tolist())
         said.append(f"the file does not say where {names} is: give `sites`")
     if ds.attrs["scale"] in ("not stated", "unknown"):
         said.append(f"calibration scale {ds.attrs['scale']}: give `scale`")
     if not ds.sizes["random"]:
-        said.append("no uncertainty in the file: add a random error in the configuration")
-    column = bool(np.isnan(ds.inlet.values).all()) and ":column:" in str(ds.datum_id.values[0])
-    if column and "averaging_kernel" not in ds.variables:
+        form = FORMATS.get(ds.attrs.get("format", ""))
+        beside = "give `uncertainty_file` or " if form is not None and form.uncertainty_beside else ""
+        said.append(f"no uncertainty in the file: {beside}add a random error in the configuration")
+    if is_column(ds) and "averaging_kernel" not in ds.variables:
         said.append("columns without averaging kernel: to look at and compare, not to invert")
     if "truncated" in ds.attrs:
         said.append(ds.attrs["truncated"])

@@ -3,7 +3,8 @@
 import csv
 import math
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +136,20 @@ def table_of(path: Path, names: Sequence[str], rows: list[list[str]], first_line
     for name, values in zip(names, zip(*rows, strict=True), strict=True):
         columns.setdefault(name, np.array(values))
     return RawTable(path, columns, {}, first_line)
+
+
+@contextmanager
+def truncations() -> Iterator[list[str]]:
+    """Collect what is said of files cut short within the block, each once; other warnings pass."""
+    told: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TruncatedFileWarning)
+        yield told
+    for warning in caught:
+        if not issubclass(warning.category, TruncatedFileWarning):
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+        elif str(warning.message) not in told:
+            told.append(str(warning.message))
 
 
 def _read_netcdf(path: Path, wanted: Sequence[str]) -> RawTable:

@@ -8,6 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from metroflux.errors import DataError
+from observations import raw
 from observations.dataset import TruncatedFileWarning
 from observations.formats import (
     agage,
@@ -16,6 +17,8 @@ from observations.formats import (
     em27,
     gcwerks,
     icos,
+    icos_netcdf,
+    icos_plain,
     noaa,
     obspack,
     satellite,
@@ -23,34 +26,8 @@ from observations.formats import (
     wdcgg,
 )
 from observations.formats.series import NOTHING, Supplement
-
-_HEAD_BYTES = 65536
-_MAGIC = (b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF")
-
-
-@dataclass(frozen=True)
-class Head:
-    """The beginning of a file: lines of a text, or names of a netCDF.
-
-    lines : first lines of a text file; empty for netCDF
-    names : variables of a netCDF file; empty for text
-    """
-
-    lines: tuple[str, ...] = ()
-    names: frozenset[str] = frozenset()
-
-    def line(self, number: int) -> str:
-        """Return a line, counted from 0, empty if there is none."""
-        return self.lines[number] if number < len(self.lines) else ""
-
-    def header_end(self) -> str:
-        """Return the last of the first lines that start with '#'."""
-        last = ""
-        for line in self.lines:
-            if not line.startswith("#"):
-                break
-            last = line
-        return last
+from observations.head import Head, read_head, words
+from observations.kinds import KINDS, kind_of
 
 
 @dataclass(frozen=True)
@@ -62,6 +39,7 @@ class Format:
     is_it : tells whether a file that begins so is in this format
     gases : the gases of a file
     read : the observations of one gas of a file
+    uncertainty_beside : whether `Supplement.uncertainty_file` has a meaning
     """
 
     name: str
@@ -70,10 +48,7 @@ class Format:
     is_it: Callable[[Head], bool]
     gases: Callable[[Path], tuple[str, ...]]
     read: Callable[[Path, Supplement], xr.Dataset]
-
-
-def _words(line: str, separator: str | None = None) -> set[str]:
-    return {word.strip() for word in line.lstrip("#").split(separator)}
+    uncertainty_beside: bool = False
 
 
 _ALL = (
@@ -81,9 +56,25 @@ _ALL = (
         "icos",
         "ICOS ATC level 2 or near-real-time text",
         "'#' header whose last line has InstrumentId",
-        lambda head: "InstrumentId" in _words(head.header_end(), ";"),
+        lambda head: "InstrumentId" in words(head.header_end(), ";"),
         icos.gases,
         icos.read_icos,
+    ),
+    Format(
+        "icos-netcdf",
+        "ICOS netCDF of one gas in the layout of OpenGHG",
+        "variables flag and, of a gas, its _variability and _number_of_observations",
+        icos_netcdf.is_icos_netcdf,
+        icos_netcdf.gases,
+        icos_netcdf.read_icos_netcdf,
+    ),
+    Format(
+        "icos-plain",
+        "older ICOS ATC export, without header",
+        "first line 'Site Year Month Day Hour Minute Date', a gas, 'Stdev NbPoints Flag'",
+        icos_plain.is_icos_plain,
+        icos_plain.gases,
+        icos_plain.read_icos_plain,
     ),
     Format(
         "icos-cities",
@@ -132,6 +123,7 @@ _ALL = (
         lambda head: head.line(2).split()[:1] == ["Scale:"] and head.line(3).split()[:1] == ["Unit:"],
         agage.text_gases,
         agage.read_agage_text,
+        uncertainty_beside=True,
     ),
     Format(
         "agage-netcdf",
@@ -145,7 +137,7 @@ _ALL = (
         "beaco2n",
         "BEACO2N node CSV",
         "columns local_timestamp, datetime, node_id and epoch",
-        lambda head: {"local_timestamp", "datetime", "node_id", "epoch"} <= _words(head.line(0), ","),
+        lambda head: {"local_timestamp", "datetime", "node_id", "epoch"} <= words(head.line(0), ","),
         beaco2n.gases,
         beaco2n.read_beaco2n,
     ),
@@ -161,7 +153,7 @@ _ALL = (
         "em27",
         "EM27/SUN columns of PROFFAST 1 or 2",
         "columns gndP, latdeg, XAIR",
-        lambda head: {"gndP", "latdeg", "XAIR"} <= _words(head.line(0), ","),
+        lambda head: {"gndP", "latdeg", "XAIR"} <= words(head.line(0), ","),
         em27.gases,
         em27.read_em27,
     ),
@@ -197,42 +189,16 @@ def recognise(path: Path) -> Format:
         raise DataError(f"{path}: could be {' or '.join(form.name for form in found)}; name the format")
     if found:
         return found[0]
+    kind = kind_of(head)
+    if kind is not None:
+        raise DataError(f"{path}: {kind.about}, no observations as they are; taken by {kind.taken_by}")
     begins = f"variables {', '.join(sorted(head.names)[:8])}" if head.names else f"'{head.line(0)[:60]}'"
-    tried = "; ".join(f"{form.name}: {form.mark}" for form in _ALL)
+    marks = (*(f"{form.name}: {form.mark}" for form in _ALL), *(kind.about for kind in KINDS))
+    tried = "\n  ".join(marks)
     raise DataError(
-        f"{path}: not in a known format; it begins with {begins}. Looked for {tried}. Another CSV or netCDF "
-        "table is read by reader 'table' with a mapping of its columns"
+        f"{path}: not in a known format; it begins with {begins}. Looked for\n  {tried}\n"
+        "Another CSV or netCDF table is read by reader 'table' with a mapping of its columns"
     )
-
-
-def read_head(path: Path) -> Head:
-    """Return the beginning of a file.
-
-    Raises
-    ------
-    DataError
-        If the file is absent, empty, binary but not netCDF, or a netCDF that cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(_HEAD_BYTES)
-    except OSError as fault:
-        raise DataError(f"{path}: cannot be read ({fault.strerror}); expected observations") from None
-    if start.startswith(_MAGIC):
-        return Head(names=_netcdf_names(path))
-    if not start.strip():
-        raise DataError(f"{path}: empty; expected observations")
-    if b"\0" in start:
-        raise DataError(f"{path}: binary, but not netCDF; expected observations as text or netCDF")
-    return Head(lines=tuple(start.decode("utf-8-sig", "replace").splitlines()))
-
-
-def _netcdf_names(path: Path) -> frozenset[str]:
-    try:
-        with xr.open_dataset(path, decode_cf=False) as ds:
-            return frozenset(map(str, ds.variables))
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as fault:
-        raise DataError(f"{path}: cannot be read as netCDF ({fault})") from None
 
 
 def read(path: Path, name: str = "auto", given: Supplement = NOTHING) -> xr.Dataset:
@@ -254,13 +220,11 @@ def read(path: Path, name: str = "auto", given: Supplement = NOTHING) -> xr.Data
     if name != "auto" and name not in FORMATS:
         raise DataError(f"format '{name}' is unknown; expected auto, {', '.join(FORMATS)}")
     form = recognise(path) if name == "auto" else FORMATS[name]
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", TruncatedFileWarning)
+    if given.uncertainty_file is not None and not form.uncertainty_beside:
+        able = ", ".join(other.name for other in _ALL if other.uncertainty_beside)
+        raise DataError(f"{path}: uncertainty_file is given, but {form.name} takes none; expected {able}")
+    with raw.truncations() as cut:
         ds = form.read(path, given)
-    cut = list(dict.fromkeys(str(w.message) for w in caught if issubclass(w.category, TruncatedFileWarning)))
-    for warning in caught:
-        if str(warning.message) not in cut:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     for text in cut:
         warnings.warn(text, TruncatedFileWarning, stacklevel=2)
     ds = ds.assign_attrs(format=form.name)

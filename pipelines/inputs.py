@@ -127,6 +127,7 @@ def supplement(source: sources.FormatSource, species: str) -> Supplement:
         scale=source.scale,
         averaging_s=source.averaging_s,
         accept_unknown_scale=source.accept_unknown_scale,
+        uncertainty_file=source.uncertainty_file,
     )
 
 

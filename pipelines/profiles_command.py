@@ -11,8 +11,10 @@ from rich.table import Table
 
 from metroflux.errors import ConfigError, DataError
 from observations.flux_lidar.day import Day, DaySettings, profiles_of
-from observations.flux_lidar.files import ABOUT, kind_of, read_rays
+from observations.flux_lidar.files import read_rays
 from observations.flux_lidar.rays import Rays
+from observations.head import read_head
+from observations.kinds import KINDS, kind_of
 
 DOPPLER = ("halo", "arm", "windcube")
 
@@ -57,11 +59,11 @@ def profiles_command(
 
 
 def _rays(path: Path) -> tuple[Rays, ...]:
-    kind = kind_of(path)
-    if kind not in DOPPLER:
-        known = ", ".join(ABOUT[name] for name in DOPPLER)
-        raise DataError(f"{path}: {ABOUT.get(kind or '', 'not a lidar file')}; expected {known}")
-    return read_rays(path, kind)
+    kind = kind_of(read_head(path))
+    if kind is None or kind.name not in DOPPLER:
+        known = ", ".join(one.about for one in KINDS if one.name in DOPPLER)
+        raise DataError(f"{path}: {'not a lidar file' if kind is None else kind.about}; expected {known}")
+    return read_rays(path, kind.name)
 
 
 def _place(rays: Sequence[Rays], lidar: Lidar) -> tuple[float, float]:

@@ -57,8 +57,8 @@ class FormatSource(Section):
     """One file in a published format; the file says what it holds, the rest is given here."""
 
     reader: Literal[
-        "auto", "icos", "icos-cities", "obspack", "noaa-event", "wdcgg", "gcwerks", "agage-text",
-        "agage-netcdf", "beaco2n", "tccon", "em27", "satellite",
+        "auto", "icos", "icos-netcdf", "icos-plain", "icos-cities", "obspack", "noaa-event", "wdcgg",
+        "gcwerks", "agage-text", "agage-netcdf", "beaco2n", "tccon", "em27", "satellite",
     ] = Field(description="format of the file, or 'auto': recognised by its content")  # fmt: skip
     file: InputFile = Field(description="file as downloaded")
     sites: dict[Text, Site] = Field(
@@ -72,6 +72,9 @@ class FormatSource(Section):
     )
     accept_unknown_scale: bool = Field(
         default=False, description="use data whose scale the file calls unknown"
+    )
+    uncertainty_file: InputFile | None = Field(
+        default=None, description="file beside it that states the uncertainty: AGAGE '.precisions.C'"
     )
 
 

@@ -106,6 +106,19 @@ def emission(plane: Plane, settings: PlaneSettings) -> tuple[Floats, dict[str, F
     }
 
 
+def plane_fault(scan: xr.Dataset) -> str:
+    """Return why a scan is not a whole vertical plane, empty if it is one."""
+    missing = int(np.isnan(scan.mole_fraction.values).sum())
+    turned = np.ptp(scan.azimuth.values)
+    rays = scan.elevation.values
+    if not missing and turned <= 0.1 and rays.size >= 2 and (np.diff(rays) > 0).all():
+        return ""
+    return (
+        f"{missing} cells missing, azimuths over {turned:g} degrees, {rays.size} rays; expected "
+        "a whole plane of two or more rays of one azimuth and rising elevation"
+    )
+
+
 def plane_flux(scan: xr.Dataset, settings: PlaneSettings, label: str) -> Result:
     """Return the flux through the plane of a DIAL scan, mol s-1, as a result with its causes.
 
@@ -118,15 +131,10 @@ def plane_flux(scan: xr.Dataset, settings: PlaneSettings, label: str) -> Result:
         If a cell is missing or the rays do not lie in one vertical plane.
     """
     schema.check(scan, "dial", label)
-    missing = int(np.isnan(scan.mole_fraction.values).sum())
-    turned = np.ptp(scan.azimuth.values)
-    rays = scan.elevation.values
-    if missing or turned > 0.1 or rays.size < 2 or not (np.diff(rays) > 0).all():
-        raise DataError(
-            f"{label}: {missing} cells missing, azimuths over {turned:g} degrees, {rays.size} rays; expected "
-            "a whole plane of two or more rays of one azimuth and rising elevation"
-        )
-    area = cell_areas(scan["range"].values, rays, float(scan.gate_length))
+    fault = plane_fault(scan)
+    if fault:
+        raise DataError(f"{label}: {fault}")
+    area = cell_areas(scan["range"].values, scan.elevation.values, float(scan.gate_length))
     air = air_density(scan.pressure.values, scan.temperature.values)
     value, sd, correlation = (scan[n].values for n in ("mole_fraction", "random_sd", "neighbour_correlation"))
     flux, terms = emission(Plane(value, sd, correlation, air, area), settings)

@@ -11,9 +11,12 @@ import numpy as np
 import xarray as xr
 
 from metroflux.errors import DataError
+from metroflux.time import Times
 from observations import raw
 from observations.clock import interval
+from observations.dataset import Floats
 from observations.formats import netcdf
+from observations.formats.agage_precisions import read_precisions
 from observations.formats.series import NOT_STATED, NOTHING, Series, Supplement, choose_gas, finish
 from observations.formats.words import label_of, parts_to_utc
 
@@ -31,8 +34,8 @@ def text_gases(path: Path) -> tuple[str, ...]:
 def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
     """Return the observations of one gas of a `.C` file, pollution included.
 
-    The stamp is the middle of the sample. The file has no uncertainty (the daily precisions are another file)
-    and no place.
+    The stamp is the middle of the sample. The file has no place and no uncertainty; the random part
+    "repeatability" is, on the day of each stamp, that of the precisions file if one is given.
 
     Raises
     ------
@@ -44,14 +47,12 @@ def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
     species = choose_gas(path, tuple(columns), given)
     at = columns[species]
     station, _, instrument = lines[1].strip().rpartition("-")
-    seconds = given.averaging_s or _SAMPLING_S.get(instrument)
-    if seconds is None:
-        raise DataError(f"{path}: how long '{instrument}' samples is not known; give averaging_s")
     rows = raw.split_words(path, lines[5:], 6)
     names = [f"{name} {i}" if i >= len(_FIXED) else name for i, name in enumerate(lines[4].split())]
     table = raw.table_of(path, names, rows, 6)
     parts = tuple(raw.texts(table, name) for name in _FIXED[1:6])
-    start, end = interval(parts_to_utc(parts, f"{path}: 'yyyy' to 'mi'"), "middle", seconds)
+    stamps = parts_to_utc(parts, f"{path}: 'yyyy' to 'mi'")
+    start, end = interval(stamps, "middle", _seconds(path, instrument, given))
     n = start.size
     series = Series(
         species=species,
@@ -66,8 +67,22 @@ def read_agage_text(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
         values=raw.numbers(table, names[at]),
         rejected=~np.char.startswith(raw.texts(table, names[at + 1]), "-"),
         n_samples=np.ones(n, dtype=np.int64),
+        sd=_sd(given, species, stamps),
+        sd_name="repeatability",
     )
     return finish(path, series, given)
+
+
+def _seconds(path: Path, instrument: str, given: Supplement) -> float:
+    seconds = given.averaging_s or _SAMPLING_S.get(instrument)
+    if seconds is None:
+        raise DataError(f"{path}: how long '{instrument}' samples is not known; give averaging_s")
+    return seconds
+
+
+def _sd(given: Supplement, species: str, stamps: Times) -> Floats | None:
+    beside = given.uncertainty_file
+    return None if beside is None else read_precisions(beside).at(species, stamps)
 
 
 def _columns(path: Path, lines: list[str]) -> dict[str, int]:

@@ -13,7 +13,6 @@ import xarray as xr
 
 from metroflux.errors import DataError
 from observations import raw
-from observations.dataset import Texts
 from observations.formats.series import (
     NOT_STATED,
     NOTHING,
@@ -23,7 +22,7 @@ from observations.formats.series import (
     finish,
     steady_interval,
 )
-from observations.formats.words import parts_to_utc
+from observations.formats.words import digit_pairs, full_year, parts_to_utc
 from observations.raw import RawTable
 
 UNITS = {"co2": "ppm", "ch4": "ppb", "co": "ppb", "n2o": "ppb"}
@@ -50,7 +49,9 @@ def read_gcwerks(path: Path, given: Supplement = NOTHING) -> xr.Dataset:
     species = choose_gas(path, gases(path), given)
     if species not in UNITS:
         raise DataError(f"{path}: the unit of {species} is not known; expected one of: {', '.join(UNITS)}")
-    stamps = parts_to_utc(_clock(table), f"{path}: 'date' and 'time'")
+    year, *day = digit_pairs(table, "date")
+    parts = (full_year(year), *day, *digit_pairs(table, "time"))
+    stamps = parts_to_utc(parts, f"{path}: 'date' and 'time'")
     start, end = steady_interval(path, stamps, "middle", given)
     site, inlet = _place(path, given)
     counts = raw.numbers(table, f"{species} N")
@@ -87,20 +88,6 @@ def _table(path: Path) -> RawTable:
     if not gas_names or sorted(wanted) != sorted(names[4:]):
         raise DataError(f"{path}: columns {', '.join(sorted(fields))}; expected C, stdev and N of each gas")
     return raw.table_of(path, names, raw.split_words(path, lines[3:], 4), 4)
-
-
-def _clock(table: RawTable) -> tuple[Texts, ...]:
-    """Return year to second of 'yymmdd hhmmss'; the century is that of GCWerks, which began in 1994."""
-    parts = []
-    for name in ("date", "time"):
-        text = raw.texts(table, name)
-        bad = np.flatnonzero([re.fullmatch(r"[0-9]{6}", value) is None for value in text])
-        if bad.size:
-            first = f"{table.row(int(bad[0]))}: '{text[bad[0]]}'"
-            raise DataError(f"{table.path}: '{name}' is not six digits in {bad.size} rows, first {first}")
-        parts += [np.array([value[i : i + 2] for value in text]) for i in (0, 2, 4)]
-    century = np.where(parts[0] >= "90", "19", "20")
-    return (np.char.add(century, parts[0]), *parts[1:])
 
 
 def _place(path: Path, given: Supplement) -> tuple[str, float]:

@@ -11,7 +11,7 @@ import xarray as xr
 from metroflux.errors import DataError
 from metroflux.time import Times
 from metroflux.uncertainty import Random
-from metroflux.units import mole_fraction_factor
+from metroflux.units import FILL_LIMIT, mole_fraction_factor
 from observations.clock import Label, interval
 from observations.dataset import (
     GOOD,
@@ -47,6 +47,7 @@ class Supplement:
     scale : calibration scale where the file says none or "unknown"; which one where it has several
     averaging_s : length of the averaging interval where the file says none, s
     accept_unknown_scale : use data whose scale the file calls unknown
+    uncertainty_file : file beside this one that states the uncertainty, where the format has such
     """
 
     species: str | None = None
@@ -55,6 +56,7 @@ class Supplement:
     scale: str | None = None
     averaging_s: float | None = None
     accept_unknown_scale: bool = False
+    uncertainty_file: Path | None = None
 
 
 NOTHING = Supplement()
@@ -111,10 +113,7 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
     choose_gas(path, (series.species,), given)
     if not series.values.size:
         raise DataError(f"{path}: no rows of {series.species}; expected at least one")
-    try:
-        factor = mole_fraction_factor(series.unit)
-    except DataError as fault:
-        raise DataError(f"{path}: {fault}") from None
+    factor = _factor(path, series.unit)
     values = series.values * factor
     latitude, longitude, inlet, place = _places(path, series, given)
     flag = _flags(path, series, values, factor)
@@ -131,7 +130,8 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
         inlet=inlet,
         latitude=latitude,
         longitude=longitude,
-        mole_fraction=values,
+        # a fill value that the file does not declare is no number; its flag says that there was one
+        mole_fraction=np.where(np.abs(series.values) > FILL_LIMIT, np.nan, values),
         flag=flag,
         n_samples=series.n_samples,
     )
@@ -139,6 +139,13 @@ def finish(path: Path, series: Series, given: Supplement) -> xr.Dataset:
     if series.instrument is not None:
         ds = ds.assign_coords(instrument=("obs", series.instrument, {"long_name": "instrument"}))
     return ds.assign_attrs(place=place)
+
+
+def _factor(path: Path, unit: str) -> float:
+    try:
+        return mole_fraction_factor(unit)
+    except DataError as fault:
+        raise DataError(f"{path}: {fault}") from None
 
 
 def _flags(path: Path, series: Series, values: Floats, factor: float) -> Ints:
@@ -275,6 +282,9 @@ def steady_interval(path: Path, stamps: Times, label: Label, given: Supplement) 
         steps = np.diff(np.unique(stamps)) / np.timedelta64(1, "m")
         minutes, counts = np.unique(np.round(steps[steps >= 0.5]), return_counts=True)
         if not minutes.size:
-            raise DataError(f"{path}: the averaging interval cannot be told from the rows; give averaging_s")
+            raise DataError(
+                f"{path}: the averaging interval cannot be told from {stamps.size} rows, at no two different "
+                f"minutes; in the source of the configuration, give averaging_s (s)"
+            )
         seconds = 60.0 * float(minutes[counts.argmax()])
     return interval(stamps, label, seconds)

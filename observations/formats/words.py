@@ -7,8 +7,10 @@ import numpy as np
 
 from metroflux.errors import DataError
 from metroflux.time import Times
+from observations import raw
 from observations.clock import Label, to_utc
 from observations.dataset import Texts
+from observations.raw import RawTable
 
 
 def plain_unit(text: str) -> str:
@@ -45,6 +47,32 @@ def parts_to_utc(parts: tuple[Texts, ...], where: str) -> Times:
     filled = [np.char.zfill(part, 4 if name == "%Y" else 2) for part, name in zip(parts, names, strict=True)]
     stamps = np.array([" ".join(row) for row in zip(*filled, strict=True)])
     return to_utc(stamps, "UTC", " ".join(names), where)
+
+
+def digit_pairs(table: RawTable, name: str) -> tuple[Texts, Texts, Texts]:
+    """Return the three pairs of digits of a column such as yymmdd or hhmmss.
+
+    Raises
+    ------
+    DataError
+        If a field is not six digits.
+    """
+    text = raw.texts(table, name)
+    bad = np.flatnonzero([re.fullmatch(r"[0-9]{6}", value) is None for value in text])
+    if bad.size:
+        first = f"{table.row(int(bad[0]))}: '{text[bad[0]]}'"
+        raise DataError(f"{table.path}: '{name}' is not six digits in {bad.size} rows, first {first}")
+    first_pair, second, third = (np.array([value[i : i + 2] for value in text]) for i in (0, 2, 4))
+    return first_pair, second, third
+
+
+def full_year(pair: Texts) -> Texts:
+    """Return the year of its last two digits in an export of GCWerks, which began in 1994.
+
+    >>> full_year(np.array(["94", "18"])).tolist()
+    ['1994', '2018']
+    """
+    return np.char.add(np.where(pair >= "90", "19", "20"), pair)
 
 
 def header_number(path: Path, key: str, text: str | None) -> float:

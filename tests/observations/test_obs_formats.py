@@ -88,6 +88,11 @@ CASES = [
     ("column/gosat-fts_gosat_20160101_ch4-column.nc", "ch4", {"good": 49},
      (0, 1810.89001465, 1e-9, "2016-01-01T14:59:12.5", "2016-01-01T14:59:12.5"), "not stated",
      ("GOSAT", -9.447896, -36.36238861, np.nan)),
+    ("icos/test_toh_co2_147m.nc", "co2", {"unknown_scale": 30},
+     (1, 416.22399902, 1e-6, "2017-12-13T02:00", "2017-12-13T03:00"), "unknown",
+     ("TOH", 51.8088, 10.535, 147.0)),
+    ("icos/tta.co2.1minute.222m.min.dat", "co2", {"rejected_by_provider": 4, "unknown_scale": 52},
+     (1, 401.645, 1e-6, "2011-03-30T08:52", "2011-03-30T08:53"), "unknown", ("TTA", 56.555, -2.986, 222.0)),
     (f"column/{PROFFAST2}", "co2", {"good": 14},
      (0, 405.953, 1e-6, "2017-06-08T05:46:19", "2017-06-08T05:46:19"), "not stated",
      ("EM27", 67.366, 26.63, np.nan)),
@@ -101,6 +106,7 @@ PLACES = {
     "TAC": Site(52.52, 1.14),
     "shangdianzi": Site(40.65, 117.12),
     "175": Site(55.85, -4.29),
+    "TTA": Site(56.555, -2.986),
 }
 
 
@@ -241,9 +247,10 @@ def test_a_place_given_replaces_that_of_the_file(sample):
         ("acropolis/sites.csv", "not in a known format"),
         ("lidar_halo/xfail/empty.hpl", "empty"),
         (
-            "icos/test_toh_co2_147m.nc",
-            "begins with variables co2, co2_number_of_observations.*reader 'table'",
+            "picarro_raw/CFADS2283-20180801-003712Z-DataLog_User.dat",
+            "Picarro DataLog_User raw log, no observations as they are; taken by `metroflux calibrate`",
         ),
+        ("agage/shangdianzi-medusa.18.precisions.C", "taken by reader `agage-text`, as `uncertainty_file`"),
     ],
 )
 def test_other_files_are_refused_with_what_was_looked_for(data_root, name, what):

@@ -104,6 +104,20 @@ shangdianzi-medusa
 2018.042161 2018 01 16 09 20 2018 01 16 09 49 ASM SDZ170911001 2.172 --P- 9.743 --B-
 2018.042409 2018 01 16 11 30 2018 01 16 11 59 ASM SDZ170911001 2.077 --B- 9.8 F-B-
 """
+PRECISIONS = """# Created:  1 Feb 21 21:06 GMT
+# Standard reported (area or height) CONCENTRATION standard deviations with 3-sigma filter
+#
+#             NF3           SF6
+# Date          s   n         s   n
+ 180116   0.02777   7   0.04499   7
+ 180117   0.06193   8   0.03676   8
+ 180118   0.05049  11       nan   0
+"""
+ICOS_PLAIN = """Site Year Month Day Hour Minute Date co2 Stdev NbPoints Flag QualityId LastModifiedYear AutoDescriptiveFlag
+TTA 2011 03 29 23 59 2011.241094 -999.990 -9.990 0 N 38938 2015 too windy
+TTA 2011 03 30 08 52 2011.242108 401.645 0.087 13 U 38881 2015
+TTA 2011 03 30 17 42 2011.243116 397.473 0.082 14 O 38881 2015
+"""
 BEACO2N = """local_timestamp,datetime,node_id,epoch,julian_day,co2_ppm,co2_ppm_QC_level
 2021-07-15 04:00:00,2021-07-15 11:00:00,175,1626346800.0,196.4,-999,
 2021-07-15 05:00:00,2021-07-15 12:00:00,175,1626350400.0,196.5,410.7,1a
@@ -130,8 +144,22 @@ def by_format(name, gas):
     return lambda path: read(path, name, Supplement(species=gas, anywhere=ANYWHERE))
 
 
+def by_precisions(path):
+    """Read the AGAGE seed with the damaged precisions beside it."""
+    data = path.with_suffix(".C")
+    data.write_text(AGAGE)
+    return read(data, "agage-text", Supplement("sf6", anywhere=ANYWHERE, uncertainty_file=path))
+
+
+def by_icos_plain(path):
+    given = Supplement("co2", anywhere=ANYWHERE, scale="WMO CO2 X2019", averaging_s=60.0)
+    return read(path, "icos-plain", given)
+
+
 READERS = {
     "icos": (ICOS, by_format("icos", "co2")),
+    "icos-plain": (ICOS_PLAIN, by_icos_plain),
+    "agage-precisions": (PRECISIONS, by_precisions),
     "icos-cities": (CITIES, by_format("icos-cities", "co2")),
     "noaa-event": (NOAA, by_format("noaa-event", "ch4")),
     "wdcgg": (WDCGG, by_format("wdcgg", "ch4")),
@@ -221,7 +249,9 @@ def test_a_damaged_file_is_a_typed_error_or_a_valid_dataset(name, tmp_path):
     assert 0.02 * COUNT < read_well < COUNT
 
 
-@pytest.mark.parametrize("name", [name for name in READERS if name not in ("edits", "columns")])
+@pytest.mark.parametrize(
+    "name", [name for name in READERS if name not in ("edits", "columns", "agage-precisions")]
+)
 def test_a_file_cut_inside_a_line_is_never_silently_shorter(name, tmp_path):
     text, reader = READERS[name]
     data, path = text.encode("utf-8"), tmp_path / "file.csv"

@@ -3,11 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from plans import require_fit
 
 from metroflux.errors import ArchiveError, MetrofluxError
 from metroflux.parallel import serial
 from metroflux.provenance import Stamp
+from pipelines.config import read_config
 from pipelines.engine import Engine, Remembering, Stage
+from pipelines.stages import plan
 from pipelines.store import Folder, Store
 from pipelines.watch import Silent
 
@@ -140,31 +143,12 @@ def test_remembered_pieces_are_not_asked_for_again_and_calls_do_not_mix(tmp_path
     assert asked == [1, 2, 3, 7, 8, 9]
 
 
-def test_the_stages_of_each_origin_get_what_they_need_from_those_before():
-    from pipelines import stages
+def test_the_stages_of_each_origin_get_what_they_need_from_those_before(config, responses):
+    for path in (config, responses):
+        require_fit(plan(read_config(path).config))
 
-    world = (
-        *stages.WORLD,
-        *stages.PARTICLES,
-        stages.BACKGROUNDS["edge_field"],
-        *stages.SIMULATE,
-        *stages.SOLVE,
-    )
-    plans = [
-        (*world, *stages._results((), footprints=True, truth=True, grid=True)),
-        (stages.DATA, *stages.GRIDS["borrowed"], stages.MET, stages.OUTLINES, stages.CHOOSE, stages.OBSERVE,
-         stages.PRIOR, *stages.PARTICLES, stages.BACKGROUNDS["constant"], *stages.SOLVE,
-         *stages._results((), footprints=True, truth=False, grid=True)),
-        (stages.DATA, *stages.GRIDS["regions"], stages.OUTLINES, stages.CHOOSE, stages.OBSERVE, stages.PRIOR,
-         *stages.RESPONSE, stages.BACKGROUNDS["series"], *stages.SOLVE,
-         *stages._results((), footprints=False, truth=False, grid=False)),
-    ]  # fmt: skip
-    for plan in plans:
-        made: set[str] = set()
-        for step in plan:
-            assert set(step.inputs) <= made, step.name
-            assert not set(step.outputs) & made, step.name
-            made |= set(step.outputs)
-        assert {"products", "reasons", "summary", "posterior"} <= made
-        names = [step.name for step in plan]
-        assert len(names) == len(set(names))
+
+def test_a_selection_by_footprints_comes_between_them_and_all_that_uses_the_selection(config):
+    limit = "observations: {selection: {local_influence: {radius_km: 4, most: 0.5}}}"
+    config.write_text(config.read_text() + limit)
+    require_fit(plan(read_config(config).config))

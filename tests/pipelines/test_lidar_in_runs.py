@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
+from plans import require_fit
 
 from metroflux import worlds
 from metroflux.errors import ConfigError, DataError
@@ -151,6 +152,15 @@ def test_a_plane_of_another_gas_is_refused(folder):
     plane = read_config(written(folder)).config.observations.planes[0]
     with pytest.raises(DataError, match="species 'co2'; expected 'ch4'"):
         lidar.measure(plane, "ch4")
+
+
+def test_the_stages_of_lidar_get_what_they_need_from_those_before(folder):
+    (folder / "profiles.nc").touch()
+    judged = {"role": "filter", "file": "profiles.nc", "site": "D", "least": 2, "unknown": "keep"}
+    near = {"local_influence": {"radius_km": 4, "most": 0.5}}
+    require_fit(stages.plan(read_config(written(folder, mixing=judged, selection=near)).config))
+    inflated = {"role": "inflate", "file": "profiles.nc", "site": "D", "unknown": 0.3}
+    require_fit(stages.plan(read_config(written(folder, mixing=inflated)).config))
 
 
 def test_the_same_rays_as_gates_and_as_a_plane_stop_the_run_with_both_places_named(folder):

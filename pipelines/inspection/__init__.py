@@ -1,0 +1,1 @@
+"""What `metroflux observations inspect` prints, one file for each kind of file it knows."""
