@@ -215,8 +215,16 @@ def _context(job: Job) -> Context:
         traceability=_traceability(job),
         inputs=stamp.inputs,
         seeds=seeds(config.model_dump()),
-        limits=LIMITS,
+        limits=(*LIMITS, *beyond(job.dataset("background"))),
     )
+
+
+def beyond(background: xr.Dataset) -> tuple[str, ...]:
+    """Return what a reader must know of a background that particles met beyond its field; nothing if none did."""
+    share = float(background.attrs.get("end_points_beyond_field", 0.0))
+    if share == 0:
+        return ()
+    return (f"{share:.1%} of the particles ended beyond the field of the background: they took its edge.",)
 
 
 def _traceability(job: Job) -> dict[str, list[str]]:

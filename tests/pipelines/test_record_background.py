@@ -10,6 +10,7 @@ from metroflux.uncertainty import components
 from observations.table import Site, TableMapping, read_table
 from pipelines.air import Background
 from pipelines.backgrounds import from_record, wind_at
+from pipelines.results import beyond
 
 ERROR = {"sd": 0.5, "unit": "ppm", "duration_h": 12}
 
@@ -66,3 +67,10 @@ def test_a_time_without_wind_is_told(tmp_path):
     path.write_text("time,direction\n2024-06-01T00:00,400\n")
     with pytest.raises(DataError, match="outside 0 to 360 degrees"):
         wind_at(path, np.array(["2024-06-01T00"], "datetime64[ns]"))
+
+
+def test_the_report_says_how_many_particles_ended_beyond_the_field_of_the_background():
+    assert beyond(xr.Dataset(attrs={"end_points_beyond_field": 0.0314})) == (
+        "3.1% of the particles ended beyond the field of the background: they took its edge.",
+    )
+    assert beyond(xr.Dataset()) == ()
