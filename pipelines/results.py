@@ -220,7 +220,7 @@ def _context(job: Job) -> Context:
 
 
 def beyond(background: xr.Dataset) -> tuple[str, ...]:
-    """Return what a reader must know of a background that particles met beyond its field; nothing if none did."""
+    """Return what a reader must know of a background whose field particles left; nothing if none did."""
     share = float(background.attrs.get("end_points_beyond_field", 0.0))
     if share == 0:
         return ()
