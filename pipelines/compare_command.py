@@ -4,6 +4,7 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -38,10 +39,16 @@ def compare_sites(dataset: Path, sites: tuple[str, ...], output: Path | None, ou
     found = table([towers(ds, *pair) for pair in combinations(chosen, 2)], factor)
     if output is not None:
         write_whole(output, found.to_csv(index=False))
+    out.print(_shown(found, unit))
+
+
+def _shown(found: pd.DataFrame, unit: str) -> Table:
+    """Return comparisons for the screen."""
     shown = Table(
-        "result", "reference", f"difference, {unit}", f"u, {unit}", "E_n (k = 2)", "zeta", "verdict"
-    )
+        "result", "reference", f"difference, {unit}", f"u, {unit}", "E_n (k = 2)", "zeta",
+        f"detectable (80 %), {unit}", "verdict",
+    )  # fmt: skip
     for row in found.itertuples(index=False):
         first, second, *numbers, verdict = row
         shown.add_row(first, second, *(f"{number:+.3g}" for number in numbers), verdict)
-    out.print(shown)
+    return shown

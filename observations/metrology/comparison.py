@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from metroflux.errors import DataError
 from metroflux.uncertainty import components
@@ -54,6 +54,11 @@ class Comparison:
     zeta: float
 
     @property
+    def detectable(self) -> float:
+        """Least true difference that this comparison would find at k = 2 with a power of 80 %."""
+        return (2.0 + float(norm.ppf(0.8))) * self.sd
+
+    @property
     def verdict(self) -> str:
         """Whether the two agree at k = 2."""
         return "agree" if abs(self.e_n) <= 1 else "differ"
@@ -82,6 +87,21 @@ def compare(result: Result, reference: Result) -> Comparison:
     )
 
 
+def combination(results: Sequence[Result], factors: Sequence[float], label: str) -> Result:
+    """Return the sum of factor times result: a mean, a difference or another unit; a common cause adds up."""
+    terms: dict[str, float] = {}
+    for result, factor in zip(results, factors, strict=True):
+        for name, term in result.terms.items():
+            terms[name] = terms.get(name, 0.0) + factor * term
+    value = sum(factor * result.value for result, factor in zip(results, factors, strict=True))
+    return Result(label, float(value), terms)
+
+
+def mean(results: Sequence[Result], label: str) -> Result:
+    """Return the plain mean of results."""
+    return combination(results, [1.0 / len(results)] * len(results), label)
+
+
 def covariance(results: Sequence[Result]) -> Floats:
     """Return the covariance of results through their common causes."""
     names = list(dict.fromkeys(name for r in results for name in r.terms))
@@ -107,6 +127,11 @@ class Equivalence:
     pair_sd: Floats
     chi2: float
     p: float
+
+    @property
+    def e_n(self) -> Floats:
+        """Each degree over its expanded uncertainty, k = 2."""
+        return self.degree / (2.0 * self.degree_sd)
 
 
 def equivalence(results: Sequence[Result]) -> Equivalence:
@@ -197,5 +222,6 @@ def table(comparisons: Sequence[Comparison], factor: float = 1.0) -> pd.DataFram
         "sd": [c.sd * factor for c in comparisons],
         "E_n (k = 2)": [c.e_n for c in comparisons],
         "zeta": [c.zeta for c in comparisons],
+        "detectable": [c.detectable * factor for c in comparisons],
         "verdict": [c.verdict for c in comparisons],
     })  # fmt: skip
