@@ -10,6 +10,7 @@ import typer
 from metroflux.errors import HeldError, MetrofluxError
 from pipelines.arguments import CORES, ERR, OUT, ConfigFile, Workers
 from pipelines.inverse_cli import inverse
+from pipelines.metrology_cli import comparisons
 
 cli = typer.Typer(
     help="Urban greenhouse-gas emissions from atmospheric measurements, with traceable uncertainty.",
@@ -19,6 +20,7 @@ cli = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 observations = typer.Typer(help="Look at files of observations.", no_args_is_help=True)
+observations.add_typer(comparisons)
 cli.add_typer(observations, name="observations")
 cli.add_typer(inverse)
 
@@ -146,22 +148,6 @@ def inspect(
     from pipelines.inspect_command import inspect_file
 
     inspect_file(file, form, species, plot, OUT)
-
-
-@observations.command()
-def compare(
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="observations that metroflux wrote, or a run")
-    ],
-    sites: Annotated[list[str] | None, typer.Argument(metavar="[SITE]...", help="default: all")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="CSV", help="also write it")
-    ] = None,
-) -> None:
-    """Compare sites over their common hours, with the errors that they share: E_n, zeta."""
-    from pipelines.compare_command import compare_sites
-
-    compare_sites(dataset, tuple(sites or ()), output, OUT)
 
 
 @cli.command()

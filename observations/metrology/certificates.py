@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -77,15 +78,33 @@ def covariance(standards: Sequence[Standard]) -> Floats:
     return np.diag([s.own_sd**2 for s in standards]) + np.where(same, np.outer(common, common), 0.0)
 
 
-def refuse_invalid(standards: Sequence[Standard], start: np.datetime64, end: np.datetime64) -> None:
-    """Stop if a certificate does not cover the whole period of its use."""
-    faults = [
-        f"certificate {s.certificate} of tank {s.tank} is valid from {s.valid_from} to {s.valid_until}"
-        for s in standards
-        if s.valid_from > start or s.valid_until < end
-    ]
+def valid_for(
+    standards: Sequence[Standard], tanks: Sequence[str], start: np.datetime64, end: np.datetime64
+) -> list[Standard]:
+    """Return the certificate of each tank that holds over the whole period of its use.
+
+    Raises
+    ------
+    DataError
+        If a tank has no certificate, none that is valid, or two.
+    """
+    absent = [tank for tank in tanks if tank not in {s.tank for s in standards}]
+    if absent:
+        known = ", ".join(dict.fromkeys(s.tank for s in standards))
+        raise DataError(f"tank {', '.join(absent)} has no certificate; certified: {known or 'none'}")
+    found, faults = [], []
+    for tank in tanks:
+        own = [s for s in standards if s.tank == tank]
+        valid = [s for s in own if not (s.valid_from > start or s.valid_until < end)]
+        found += valid[:1]
+        if len(valid) != 1:
+            faults += [
+                f"certificate {s.certificate} of tank {tank} is valid from {s.valid_from} to {s.valid_until}"
+                for s in own
+            ]
     if faults:
-        raise DataError("; ".join(faults) + f"; expected {start} to {end}")
+        raise DataError("; ".join(faults) + f"; expected one that covers {start} to {end}")
+    return found
 
 
 def read_tanks(path: Path) -> list[Standard]:
@@ -141,9 +160,16 @@ def _refuse_twice(path: Path, standards: Sequence[Standard]) -> None:
     again = sorted({name for name in names if names.count(name) > 1})
     if again or "" in names:
         raise DataError(f"{path}: certificate ids {', '.join(again) or 'empty'}; expected each once")
-    keys = [(s.tank, s.species) for s in standards]
-    twice = sorted({f"{tank} ({gas})" for tank, gas in keys if keys.count((tank, gas)) > 1})
+    twice = sorted(
+        {
+            f"{one.tank} ({one.species})"
+            for one, other in combinations(standards, 2)
+            if (one.tank, one.species) == (other.tank, other.species)
+            and not (one.valid_until <= other.valid_from or other.valid_until <= one.valid_from)
+        }
+    )
     if twice:
         raise DataError(
-            f"{path}: tank {', '.join(twice)} is certified more than once; expected the valid row"
+            f"{path}: tank {', '.join(twice)} is certified more than once over one time; expected the valid "
+            "row, or a valid_until that is no later than the next valid_from"
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from metroflux.errors import DataError
-from observations.metrology.certificates import COLUMNS, Standard, covariance, read_tanks, refuse_invalid
+from observations.metrology.certificates import COLUMNS, Standard, covariance, read_tanks, valid_for
 from observations.metrology.dcc import read_dcc, standard_of
 
 GAS = """<?xml version="1.0" encoding="utf-8"?>
@@ -160,9 +160,11 @@ def test_tanks_of_one_parent_share_its_error_and_no_other(tmp_path):
 
 def test_a_certificate_must_cover_its_use(tmp_path):
     got = read_tanks(tanks(tmp_path, ROWS))
-    refuse_invalid(got, np.datetime64("2024-06-01"), np.datetime64("2025-01-01"))
+    names = ["T2", "T1"]
+    chosen = valid_for(got, names, np.datetime64("2024-06-01"), np.datetime64("2025-01-01"))
+    assert [s.tank for s in chosen] == names
     with pytest.raises(DataError, match=r"C1 of tank T1 is valid from 2024-01-01.* to 2027"):
-        refuse_invalid(got, np.datetime64("2024-06-01"), np.datetime64("2028-01-01"))
+        valid_for(got, names, np.datetime64("2024-06-01"), np.datetime64("2028-01-01"))
 
 
 @pytest.mark.parametrize(
