@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
@@ -22,10 +22,9 @@ from observations.metrology.trace import SHOWN
 from observations.metrology.transfer_file import transfer_text
 from observations.metrology.travelling import frame
 from observations.metrology.water import WaterCorrection, published
-from pipelines.faults import fault_of
 from pipelines.fields import InputFile, InputFiles, Name, Section, Text
+from pipelines.own_config import read_own
 from pipelines.sections import NotNegative, Positive, Unit
-from pipelines.source import read_source
 from pipelines.transfer_command import transfer_table
 from products.table import write_whole
 
@@ -96,29 +95,11 @@ class Calibration(Section):
     )
 
 
-def read_calibration(path: Path) -> Calibration:
-    """Return the checked configuration of a calibration.
-
-    Raises
-    ------
-    ConfigError
-        Listing all faults with their lines.
-    """
-    source = read_source(path)
-    faults = list(source.faults)
-    if not faults:
-        try:
-            return Calibration.model_validate(source.values, context={"folder": path.resolve().parent})
-        except ValidationError as error:
-            faults = [fault_of(detail, Calibration, source) for detail in error.errors()]
-    raise ConfigError("\n".join(f"{path}: {fault}" for fault in sorted(faults, key=lambda f: f.line)))
-
-
 def calibrate_command(config: Path, output: Path, out: Console) -> None:
     """Calibrate the logs of a configuration; write observations, checks, comparisons, plot; show them."""
     from products.calibration_plot import draw_calibration
 
-    chosen = read_calibration(config)
+    chosen = read_own(config, Calibration)
     done = calibrate_logs(chosen)
     output.mkdir(parents=True, exist_ok=True)
     inputs = [*chosen.logs, *([chosen.tanks] if chosen.tanks else []), *(c.file for c in chosen.certificates)]

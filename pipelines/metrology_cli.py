@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.arguments import OUT
+from pipelines.arguments import OUT, ConfigFile
 
 comparisons = typer.Typer()
 
@@ -39,3 +39,16 @@ def equivalence(
     from pipelines.transfer_command import equivalence_command
 
     equivalence_command(files, output, OUT)
+
+
+@comparisons.command()
+def compare_plane(
+    config: ConfigFile,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="CSV", help="also write it, in kg s-1")
+    ] = None,
+) -> None:
+    """Compare plane fluxes of a DIAL with the hourly data of stacks: E_n, zeta, and the mean of all."""
+    from pipelines.plane_command import compare_plane_command
+
+    compare_plane_command(config, output, OUT)

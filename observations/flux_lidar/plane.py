@@ -121,7 +121,8 @@ def plane_flux(scan: xr.Dataset, settings: PlaneSettings, label: str) -> Result:
     """
     schema.check(scan, "dial", label)
     missing = int(np.isnan(scan.mole_fraction.values).sum())
-    turned = np.ptp(scan.azimuth.values)
+    azimuth = scan.azimuth.values
+    turned = np.ptp((azimuth - azimuth[0] + 180.0) % 360.0)  # 359.9 and 0.1 degrees are neighbours
     rays = scan.elevation.values
     if missing or turned > 0.1 or rays.size < 2 or not (np.diff(rays) > 0).all():
         raise DataError(

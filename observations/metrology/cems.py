@@ -64,7 +64,7 @@ class Stack:
     errors: StackErrors
 
     def mean(self, start: np.datetime64, end: np.datetime64, least: float = 0.75) -> Result:
-        """Return the mean emission of a period, kg s-1, with one term of the flow meter.
+        """Return the mean emission of a period, kg s-1, with terms of the flow meter and of each hour.
 
         Parameters
         ----------
@@ -83,8 +83,10 @@ class Stack:
                 f"expected a share of {least:g}"
             )
         value = float(self.rate[rows].mean())
-        noise = float(self.errors.random_sd * np.sqrt(np.sum(self.rate[rows] ** 2)) / rows.sum())
-        terms = {f"flow-meter:{self.name}": self.errors.flow_sd * value, f"hours of {self.name}": noise}
+        terms = {f"flow-meter:{self.name}": self.errors.flow_sd * value}
+        for hour, rate in zip(self.start[rows], self.rate[rows], strict=True):
+            noise = self.errors.random_sd * float(rate) / int(rows.sum())
+            terms[f"hour:{self.name}:{str(hour)[:13]}"] = noise
         return Result(self.name, value, terms)
 
 

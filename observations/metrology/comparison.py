@@ -102,6 +102,17 @@ def mean(results: Sequence[Result], label: str) -> Result:
     return combination(results, [1.0 / len(results)] * len(results), label)
 
 
+def paired(pairs: Sequence[tuple[Result, Result]]) -> tuple[list[Comparison], Comparison]:
+    """Return the comparison of each pair, and that of the means over all pairs.
+
+    What the results of one side share, such as a flow meter, the mean keeps whole.
+    """
+    results, references = zip(*pairs, strict=True)
+    labels = dict.fromkeys(r.label for r in references)
+    means = mean(results, f"mean of {len(pairs)}"), mean(references, ", ".join(labels))
+    return [compare(*pair) for pair in pairs], compare(*means)
+
+
 def covariance(results: Sequence[Result]) -> Floats:
     """Return the covariance of results through their common causes."""
     names = list(dict.fromkeys(name for r in results for name in r.terms))

@@ -15,7 +15,8 @@ from observations.metrology.certificates import COLUMNS
 from observations.metrology.err_corr import from_err_corr, to_err_corr
 from observations.metrology.files import read_observations
 from observations.metrology.transfer_file import read_transfers
-from pipelines.calibration import calibrate_command, read_calibration
+from pipelines.calibration import Calibration, calibrate_command
+from pipelines.own_config import read_own
 from pipelines.scales import on_scale
 from pipelines.sources import Scale
 from pipelines.tracing import trace_command
@@ -173,7 +174,7 @@ def test_a_curve_is_asked_for_in_the_configuration(config, tmp_path):
 )
 def test_a_wrong_configuration_is_told_with_its_line(config, change, message):
     with pytest.raises(ConfigError, match=message):
-        read_calibration(changed(config, "calibration.yaml", **change))
+        read_own(changed(config, "calibration.yaml", **change), Calibration)
 
 
 def test_trace_wants_a_datum_or_a_mean(config, tmp_path):
