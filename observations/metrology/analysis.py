@@ -60,6 +60,21 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class Seen:
+    """Means of what an analyser reported.
+
+    response, variance : mean and variance of the dry mole fractions in each, mol mol-1 and its square
+    times : UTC, middle
+    slopes : mean derivative to the water coefficients times their sd, shape (time, 2), mol mol-1
+    """
+
+    response: Floats
+    variance: Floats
+    times: Times
+    slopes: Floats
+
+
+@dataclass(frozen=True)
 class Errors:
     """Errors of mole fractions from an analyser.
 
@@ -100,35 +115,33 @@ class Analysis:
         rows = np.eye(seconds.size)
         return np.stack([np.interp(at, seconds, row) for row in rows], axis=1)
 
-    def value(self, response: Floats, times: Times) -> Floats:
-        """Return the mole fraction of a response."""
-        return np.sum(self.weights(times) @ self.fit.coefficients * self.fit.powers(response), axis=1)
+    def value(self, seen: Seen) -> Floats:
+        """Return the mole fractions."""
+        now = self.weights(seen.times) @ self.fit.coefficients
+        return np.sum(now * self.fit.powers(seen.response, seen.variance), axis=1)
 
-    def gain(self, response: Floats, times: Times) -> Floats:
+    def gain(self, seen: Seen) -> Floats:
         """Return the derivative of the mole fraction to the response."""
-        return np.sum(self.weights(times) @ self.fit.coefficients * self.fit.rises(response), axis=1)
+        return np.sum(
+            self.weights(seen.times) @ self.fit.coefficients * self.fit.rises(seen.response), axis=1
+        )
 
-    def by_coefficient(self, response: Floats, times: Times) -> Floats:
+    def by_coefficient(self, seen: Seen) -> Floats:
         """Return the derivative of the mole fraction to the coefficients, raveled, shape (time, any)."""
-        product = self.weights(times)[:, :, None] * self.fit.powers(response)[:, None, :]
-        return product.reshape(response.size, -1)
+        powers = self.fit.powers(seen.response, seen.variance)
+        return (self.weights(seen.times)[:, :, None] * powers[:, None, :]).reshape(len(powers), -1)
 
     def beyond(self, values: Floats) -> npt.NDArray[np.bool_]:
         """Return which mole fractions lie outside those of the standards (ISO 6143: not to be used)."""
         certified = [s.value for s in self.standards]
         return (values < min(certified)) | (values > max(certified))
 
-    def errors(self, response: Floats, times: Times, slopes: Floats) -> Errors:
-        """Return the errors of mole fractions beside their repeatability.
-
-        Parameters
-        ----------
-        slopes : derivatives of the responses to the water coefficients times their sd, shape (time, 2)
-        """
-        along = self.by_coefficient(response, times)
+    def errors(self, seen: Seen) -> Errors:
+        """Return the errors of the mole fractions beside their repeatability."""
+        along = self.by_coefficient(seen)
         jacobian = along @ self.fit.by_value
         through_tanks = along @ self.fit.by_response @ self.runs.slopes
-        water = self.gain(response, times)[:, None] * slopes + through_tanks
+        water = self.gain(seen)[:, None] * seen.slopes + through_tanks
         parts = certificate_parts(self.standards, jacobian)
         parts += [
             Shared(f"water-{name}:{self.analyser}", "water correction", water[:, i],
@@ -136,7 +149,7 @@ class Analysis:
             for i, name in enumerate(("a", "b"))
         ]  # fmt: skip
         nodes = np.concatenate([self.ends[:1], self.events, self.ends[1:]])
-        drifts, rest = drift(times, nodes, self.settings.drift_sd, self.analyser)
+        drifts, rest = drift(seen.times, nodes, self.settings.drift_sd, self.analyser)
         parts += self._run_noise(along) + drifts
         return Errors([part for part in parts if part.column.any()], rest, jacobian)
 

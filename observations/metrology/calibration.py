@@ -11,7 +11,7 @@ import xarray as xr
 from metroflux.errors import DataError
 from metroflux.uncertainty import Random
 from observations.dataset import GOOD, SUSPECT, Columns, build, tower_ids
-from observations.metrology.analysis import Analysis, Place, Settings
+from observations.metrology.analysis import Analysis, Place, Seen, Settings
 from observations.metrology.certificates import Standard, covariance, valid_for
 from observations.metrology.hours import Hours, average_hours
 from observations.metrology.picarro import Wet
@@ -98,12 +98,11 @@ def _analyse(
 
 def _observations(analysis: Analysis, hours: Hours) -> xr.Dataset:
     n, place, settings = hours.start.size, analysis.place, analysis.settings
-    values = analysis.value(hours.response, hours.middle)
-    errors = analysis.errors(hours.response, hours.middle, hours.slopes)
+    seen = Seen(hours.response, hours.variance, hours.middle, hours.slopes)
+    values, errors = analysis.value(seen), analysis.errors(seen)
     freedom = analysis.runs.count - 1
     scatter = float(np.sqrt(np.sum(freedom * analysis.runs.scatter**2) / freedom.sum()))
-    gain = analysis.gain(hours.response, hours.middle)
-    random = [Random("repeatability", gain * scatter / np.sqrt(hours.count))]
+    random = [Random("repeatability", analysis.gain(seen) * scatter / np.sqrt(hours.count))]
     random += [Random("drift, fast part", errors.drift_rest)] if errors.drift_rest.any() else []
     site, species = np.full(n, place.site), np.full(n, settings.species)
     columns = Columns(

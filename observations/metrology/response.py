@@ -59,9 +59,17 @@ class Fit:
     chi2: float
     freedom: int
 
-    def powers(self, response: Floats) -> Floats:
-        """Return what multiplies the coefficients, shape (response, degree + 1)."""
-        return np.asarray(_powers((response - self.origin) / self.span, self.coefficients.shape[1]))
+    def powers(self, response: Floats, variance: Floats) -> Floats:
+        """Return what multiplies the coefficients, shape (response, degree + 1).
+
+        Parameters
+        ----------
+        response, variance : mean and variance of the measurements: the mean of a curve is not the curve of
+            the mean; to second order, which is all of it up to degree 2
+        """
+        u, k = (response - self.origin) / self.span, np.arange(self.coefficients.shape[1])
+        bend = 0.5 * k * (k - 1) * u[:, None] ** np.maximum(k - 2, 0)
+        return np.asarray(_powers(u, k.size) + bend * variance[:, None] / self.span**2)
 
     def rises(self, response: Floats) -> Floats:
         """Return the derivative of `powers` to the response, (mol mol-1)-1, the same shape."""

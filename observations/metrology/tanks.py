@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from metroflux.time import Times
-from observations.metrology.analysis import Analysis
+from observations.metrology.analysis import Analysis, Seen
 from observations.metrology.certificates import Standard
 from observations.metrology.comparison import Result, compare
 from observations.metrology.revision import certificate_parts
@@ -20,9 +20,9 @@ CHECKS = ("time", "tank", "count", "value", "certified", "bias", "bias_sd", "e_n
 
 def measured(analysis: Analysis, runs: Runs) -> list[Result]:
     """Return each run of a tank as a result: its value, and the terms of all that the analyser rests on."""
-    values = analysis.value(runs.response, runs.time)
-    errors = analysis.errors(runs.response, runs.time, runs.slopes)
-    own = np.hypot(analysis.gain(runs.response, runs.time) * runs.sd, errors.drift_rest)
+    seen = Seen(runs.response, runs.scatter**2, runs.time, runs.slopes)
+    values, errors = analysis.value(seen), analysis.errors(seen)
+    own = np.hypot(analysis.gain(seen) * runs.sd, errors.drift_rest)
     label = f"{analysis.place.site} ({analysis.place.analyser})"
     found = []
     for i, when in enumerate(_seconds(runs.time)):
