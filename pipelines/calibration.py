@@ -18,7 +18,7 @@ from observations.metrology.dcc import standard_of
 from observations.metrology.files import write_observations
 from observations.metrology.picarro import read_logs
 from observations.metrology.runs import Ports
-from observations.metrology.trace import SHOWN
+from observations.metrology.trace import shown
 from observations.metrology.transfer_file import transfer_text
 from observations.metrology.travelling import frame
 from observations.metrology.water import WaterCorrection, published
@@ -73,6 +73,10 @@ class Certificate(Section):
     quantity: Text = Field(description="refType of the quantity that is the certified mole fraction")
     scale: Text = Field(description="calibration scale")
     parent: str = Field(default="", description="id of the reference material behind it")
+    parent_sd: NotNegative = Field(
+        default=0.0,
+        description="its part of the standard uncertainty, common to tanks of one parent, in `unit`",
+    )
 
 
 class Calibration(Section):
@@ -86,7 +90,7 @@ class Calibration(Section):
     ports: Valves = Field(description="valve positions")
     water: Water = Field(description="water correction")
     response: Response = Field(default=Response(), description="form of the analysis function")
-    unit: Unit = Field(default="ppm", description="unit of run_sd and drift_sd")
+    unit: Unit = Field(default="ppm", description="unit of run_sd, drift_sd and parent_sd")
     flush_s: NotNegative = Field(default=120.0, description="beginning of each run that is not used, s")
     event_gap_h: Positive = Field(default=2.0, description="pause that separates two calibrations, h")
     run_sd: NotNegative = Field(default=0.0, description="sd from run to run beyond the scatter, in `unit`")
@@ -106,7 +110,7 @@ def calibrate_command(config: Path, output: Path, out: Console) -> None:
     ids = " ".join(f"{path.name}:{sha256_file(path)}" for path in inputs)
     write_observations(done.observations.assign_attrs(input_ids=ids), output / "observations.nc")
     done.checks.to_csv(output / "checks.csv", index=False)
-    factor, unit = SHOWN[chosen.species]
+    factor, unit = shown(chosen.species)
     draw_calibration(done.observations, done.checks, (factor, unit), output / "calibration.png")
     out.print(_screen(done, factor, unit))
     names = ["observations.nc", "checks.csv", "calibration.png"]
@@ -143,8 +147,10 @@ def _water(chosen: Calibration) -> WaterCorrection:
 
 def _standards(chosen: Calibration) -> list[Standard]:
     tanks = read_tanks(chosen.tanks) if chosen.tanks else []
+    factor = mole_fraction_factor(chosen.unit)
     return tanks + [
-        standard_of(c.file, c.quantity, chosen.species, c.scale, c.parent) for c in chosen.certificates
+        standard_of(c.file, c.quantity, chosen.species, c.scale, c.parent, c.parent_sd * factor)
+        for c in chosen.certificates
     ]
 
 

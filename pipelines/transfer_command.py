@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from observations.metrology.comparison import Equivalence
-from observations.metrology.trace import SHOWN
+from observations.metrology.trace import shown
 from observations.metrology.transfer_file import read_transfers
 from observations.metrology.travelling import Transfer, degrees
 from products.table import write_whole
@@ -20,7 +20,7 @@ LEAST = 0.05
 
 def transfer_table(found: Sequence[Transfer]) -> Table:
     """Return comparisons for the screen, with expanded uncertainties (k = 2)."""
-    factor, unit = SHOWN[found[0].species]
+    factor, unit = shown(found[0].species)
     table = Table(
         "tank", "laboratory", "runs", f"measured, {unit}", f"certified, {unit}", f"difference, {unit}",
         "U (k = 2)", "E_n", "zeta", "detectable (80 %)", "verdict", "cylinder",
@@ -57,7 +57,7 @@ def equivalence_command(files: Sequence[Path], output: Path | None, out: Console
 
 
 def _degrees(tank: str, measured: Sequence[Transfer], result: Equivalence) -> Table:
-    factor, unit = SHOWN[measured[0].species]
+    factor, unit = shown(measured[0].species)
     verdict = "consistent" if result.p >= LEAST else "NOT consistent"
     table = Table(
         "laboratory", f"difference, {unit}", "U (k = 2)", f"degree of equivalence, {unit}", "U (k = 2)",
@@ -69,10 +69,10 @@ def _degrees(tank: str, measured: Sequence[Transfer], result: Equivalence) -> Ta
     for i, one in enumerate(measured):
         d = one.difference
         numbers = (d.value, 2 * d.sd, result.degree[i], 2 * result.degree_sd[i])
-        shown = [
+        texts = [
             f"{number * factor:{sign}.3f}" for number, sign in zip(numbers, ("+", "", "+", ""), strict=True)
         ]
-        table.add_row(escape(d.label), *shown, f"{result.e_n[i]:+.2f}")
+        table.add_row(escape(d.label), *texts, f"{result.e_n[i]:+.2f}")
     return table
 
 
