@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from metroflux.errors import ConfigError
@@ -39,16 +40,17 @@ def compare_sites(dataset: Path, sites: tuple[str, ...], output: Path | None, ou
     found = table([towers(ds, *pair) for pair in combinations(chosen, 2)], factor)
     if output is not None:
         write_whole(output, found.to_csv(index=False))
-    out.print(_shown(found, unit))
+    out.print(comparison_table(found, unit))
 
 
-def _shown(found: pd.DataFrame, unit: str) -> Table:
+def comparison_table(found: pd.DataFrame, unit: str) -> Table:
     """Return comparisons for the screen."""
     shown = Table(
-        "result", "reference", f"difference, {unit}", f"u, {unit}", "E_n (k = 2)", "zeta",
-        f"detectable (80 %), {unit}", "verdict",
+        "result", "reference", f"value, {unit}", f"reference value, {unit}", f"difference, {unit}",
+        f"u, {unit}", "E_n (k = 2)", "zeta", f"detectable (80 %), {unit}", "verdict",
     )  # fmt: skip
     for row in found.itertuples(index=False):
-        first, second, *numbers, verdict = row
-        shown.add_row(first, second, *(f"{number:+.3g}" for number in numbers), verdict)
+        first, second, value, against, *numbers, verdict = row
+        texts = (f"{value:.6g}", f"{against:.6g}", *(f"{number:+.3g}" for number in numbers))
+        shown.add_row(escape(first), escape(second), *texts, verdict)
     return shown

@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from metroflux.errors import ConfigError
 from metroflux.roles import check_roles
@@ -15,7 +13,8 @@ from observations.flux_lidar.dial import read_dial_scan
 from observations.flux_lidar.plane import PlaneSettings, angle_to_normal, plane_flux
 from observations.metrology.against_stacks import Passage, against_stacks
 from observations.metrology.cems import Stack, StackErrors, read_campd
-from observations.metrology.comparison import Comparison, table
+from observations.metrology.comparison import table
+from pipelines.compare_command import comparison_table
 from pipelines.fields import InputFile, Name, Section, Text
 from pipelines.own_config import read_own
 from pipelines.sections import NotNegative, Positive, Unit
@@ -58,7 +57,10 @@ class Stacks(Section):
     units: tuple[Text, ...] = Field(
         default=(), description="facility-code-unit of those that the planes see; empty: all of the file"
     )
-    zone: Text = Field(description="standard time of the plant as a fixed offset, such as '-06:00'")
+    zone: str = Field(
+        pattern=r"^(UTC|[+-]\d\d:\d\d)$",
+        description="standard time of the plant as a fixed offset, such as '-06:00'",
+    )
     flow_sd: Share = Field(description="flow meter of a stack, all hours alike, share of the emission, 1")
     random_sd: Share = Field(description="one hour of a stack, share of the emission, 1")
     traceable_to: Text = Field(default="not stated", description="relative accuracy test audit behind it")
@@ -76,10 +78,10 @@ def compare_plane_command(config: Path, output: Path | None, out: Console) -> No
     """Print each plane against the stacks over its hours, and the mean of all; write them as CSV, kg s-1."""
     chosen = read_own(config, PlaneComparison)
     pairs, mean = against_stacks(_passages(chosen), _stacks(chosen.cems), chosen.species)
-    found = [*pairs, mean]
+    found = table([*pairs, mean])
     if output is not None:
-        write_whole(output, table(found).to_csv(index=False))
-    out.print(_screen(found))
+        write_whole(output, found.to_csv(index=False))
+    out.print(comparison_table(found, "kg s-1"))
 
 
 def _passages(chosen: PlaneComparison) -> list[Passage]:
@@ -115,16 +117,3 @@ def _stacks(given: Stacks) -> list[Stack]:
     if absent:
         raise ConfigError(f"cems.units: no {', '.join(absent)} in {given.file}; it has {', '.join(known)}")
     return [stack for stack in stacks if not given.units or stack.name in given.units]
-
-
-def _screen(found: list[Comparison]) -> Table:
-    shown = Table(
-        "plane", "stacks", "difference, kg s-1", "U (k = 2)", "E_n", "zeta", "detectable (80 %)", "verdict",
-        title="plane flux minus stacks, CO2",
-    )  # fmt: skip
-    for c in found:
-        shown.add_row(
-            escape(c.label), escape(c.reference), f"{c.difference:+.3g}", f"{2 * c.sd:.2g}", f"{c.e_n:+.2f}",
-            f"{c.zeta:+.2f}", f"{c.detectable:.2g}", c.verdict,
-        )  # fmt: skip
-    return shown

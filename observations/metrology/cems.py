@@ -1,6 +1,7 @@
 """Emissions that stacks report of themselves: one shared error per stack, validity by HJ 75/76."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SHORT_TON = 907.18474
 HOUR = np.timedelta64(3600, "s")
 _MEASURED = ("Measured", "Calculated")
 """Flags of CAMPD for numbers that rest on the monitor; others, such as "Substitute", are filled in."""
+_OFFSET = re.compile(r"UTC|[+-]\d\d:\d\d")
 _NEEDED = ("facilityName", "orisCode", "unitId", "opDate", "opHour", "opTime", "co2Mass", "co2MassMeasureFlg")
 
 
@@ -120,9 +122,13 @@ def read_campd(path: Path, zone: str, errors: StackErrors) -> list[Stack]:
 
     Raises
     ------
+    ConfigError
+        If the zone is not a fixed offset: one with summer time would move half of the year by an hour.
     DataError
         If the file is not such a list, or a field is absent or wrong.
     """
+    if not _OFFSET.fullmatch(zone):
+        raise ConfigError(f"{path}: zone '{zone}'; expected a fixed offset such as '-06:00', or 'UTC'")
     records = _records(path)
     absent = [name for name in _NEEDED if any(name not in r for r in records)]
     if absent:

@@ -38,20 +38,33 @@ class Result:
 class Comparison:
     """A result against a reference.
 
-    difference : result minus reference
+    label, value : of the result
+    reference, reference_value : of the reference
     sd : standard uncertainty of the difference, covariance included
     covariance : of the two
-    e_n : difference over its expanded uncertainty, k = 2; at most 1 in absolute value if they agree
-    zeta : difference over its standard uncertainty (ISO 13528); 2 and 3 are the limits
     """
 
     label: str
     reference: str
-    difference: float
+    value: float
+    reference_value: float
     sd: float
     covariance: float
-    e_n: float
-    zeta: float
+
+    @property
+    def difference(self) -> float:
+        """Result minus reference."""
+        return self.value - self.reference_value
+
+    @property
+    def zeta(self) -> float:
+        """Difference over its standard uncertainty (ISO 13528); 2 and 3 are the limits."""
+        return self.difference / self.sd
+
+    @property
+    def e_n(self) -> float:
+        """Difference over its expanded uncertainty, k = 2; at most 1 in absolute value if they agree."""
+        return self.difference / (2.0 * self.sd)
 
     @property
     def detectable(self) -> float:
@@ -80,11 +93,8 @@ def compare(result: Result, reference: Result) -> Comparison:
     if variance <= 0:
         raise DataError(f"{result.label} and {reference.label} share every error; expected one of their own")
     sd = float(np.sqrt(variance))
-    difference = result.value - reference.value
     shared = sum(term * reference.terms.get(name, 0.0) for name, term in result.terms.items())
-    return Comparison(
-        result.label, reference.label, difference, sd, shared, difference / (2 * sd), difference / sd
-    )
+    return Comparison(result.label, reference.label, result.value, reference.value, sd, shared)
 
 
 def combination(results: Sequence[Result], factors: Sequence[float], label: str) -> Result:
@@ -229,6 +239,8 @@ def table(comparisons: Sequence[Comparison], factor: float = 1.0) -> pd.DataFram
     return pd.DataFrame({
         "result": [c.label for c in comparisons],
         "reference": [c.reference for c in comparisons],
+        "value": [c.value * factor for c in comparisons],
+        "reference value": [c.reference_value * factor for c in comparisons],
         "difference": [c.difference * factor for c in comparisons],
         "sd": [c.sd * factor for c in comparisons],
         "E_n (k = 2)": [c.e_n for c in comparisons],

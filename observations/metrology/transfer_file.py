@@ -78,7 +78,7 @@ def _result(one: dict[str, Any], where: str) -> Result:
 
 def _moved(one: dict[str, Any], where: str) -> Comparison:
     label, reference = (_field(one, name, str, where) for name in ("label", "reference"))
-    names = ("difference", "sd", "covariance", "e_n", "zeta")
+    names = ("value", "reference_value", "sd", "covariance")
     return Comparison(label, reference, *(_number(one, name, where) for name in names))
 
 
@@ -94,7 +94,9 @@ def _number(one: Any, name: str, where: str) -> float:
 
 
 def _field(one: Any, name: str, kind: Any, where: str) -> Any:
-    if not isinstance(one, dict) or name not in one:
+    if not isinstance(one, dict):
+        raise DataError(f"{where} is {one!r}; expected an object with the field '{name}'")
+    if name not in one:
         raise DataError(f"{where}: no field '{name}'")
     value = one[name]
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

@@ -115,6 +115,7 @@ def test_compare_plane_prints_each_plane_and_the_mean_in_kilograms(config, tmp_p
     [
         ({"cems.units": ["P-1-9"]}, ConfigError, "no P-1-9 in .*; it has P-1-1, P-1-2"),
         ({"cems.zone": "UTC"}, DataError, "0 good hours of 1"),
+        ({"cems.zone": "America/Chicago"}, ConfigError, r"line \d+: cems.zone: String should match"),
         ({"cems.flow_sd": 0}, ConfigError, "not perfect"),
         ({"cems.flow_sd": 7}, ConfigError, r"line \d+: cems.flow_sd: Input should be less than 1"),
         ({"planes.0.label": "P1"}, ConfigError, "labels P1, P1; expected each once"),

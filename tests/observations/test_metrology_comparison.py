@@ -206,6 +206,12 @@ def test_wrong_stack_data_are_refused(tmp_path, records, message):
         read_campd(written(tmp_path, records), "UTC", ERRORS)
 
 
+def test_a_zone_with_summer_time_is_refused(tmp_path):
+    """It was taken, and moved every hour of a summer by one."""
+    with pytest.raises(ConfigError, match="zone 'America/Chicago'; expected a fixed offset"):
+        read_campd(written(tmp_path, [RECORD]), "America/Chicago", ERRORS)
+
+
 def test_a_perfect_flow_meter_is_refused():
     with pytest.raises(ConfigError, match="not perfect"):
         StackErrors(0.0, 0.01)

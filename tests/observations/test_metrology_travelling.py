@@ -235,6 +235,7 @@ def test_contradictions_of_a_journey_are_refused(rng):
         ('"runs": 2', '"runs": true', "runs is True; expected int"),
         ('"beyond": false', '"inside": false', "no field 'beyond'"),
         ('"parent:P": ', '"parent:P": "x", "Q": ', "measured: terms: parent:P is 'x'"),
+        ('"moved": {', '"moved": 3, "other": {', "moved is 3; expected"),
         ('"start": "2024-06-17', '"start": "17.06.2024', "start: '17.06.2024"),
     ],
 )
