@@ -46,11 +46,13 @@ def compare_sites(dataset: Path, sites: tuple[str, ...], output: Path | None, ou
 def comparison_table(found: pd.DataFrame, unit: str) -> Table:
     """Return comparisons for the screen."""
     shown = Table(
-        "result", "reference", f"value, {unit}", f"reference value, {unit}", f"difference, {unit}",
-        f"u, {unit}", "E_n (k = 2)", "zeta", f"detectable (80 %), {unit}", "verdict",
+        "result", "reference", "value", "reference value", "difference", "u", "E_n (k = 2)", "zeta",
+        "detectable", "verdict", title=f"in {unit}",
     )  # fmt: skip
     for row in found.itertuples(index=False):
-        first, second, value, against, *numbers, verdict = row
-        texts = (f"{value:.6g}", f"{against:.6g}", *(f"{number:+.3g}" for number in numbers))
-        shown.add_row(escape(first), escape(second), *texts, verdict)
+        first, second, value, against, away, sd, e_n, zeta, least, verdict = row
+        shown.add_row(
+            escape(first), escape(second), f"{value:.6g}", f"{against:.6g}", f"{away:+.3g}", f"{sd:.3g}",
+            f"{e_n:+.2f}", f"{zeta:+.2f}", f"{least:.3g}", verdict,
+        )  # fmt: skip
     return shown

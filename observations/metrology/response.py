@@ -92,7 +92,8 @@ def fit(values: Floats, covariance: Floats, readings: Readings, degree: int) -> 
     origin = float(readings.response.mean())
     span = float(np.max(np.abs(readings.response - origin)))
     measured, sd = (readings.response - origin) / span, readings.sd / span
-    c, V = values / _UNIT, covariance / _UNIT**2
+    centre = float(values.mean())  # 5000 ppm hide the last digits of tanks 5 ppm apart
+    c, V = (values - centre) / _UNIT, covariance / _UNIT**2
     n, truth, a = c.size, c.copy(), _start(c[readings.tank], measured, readings.event, degree)
     weight = cho_factor(V, lower=True)
     for _ in range(STEPS):
@@ -101,12 +102,13 @@ def fit(values: Floats, covariance: Floats, readings: Readings, degree: int) -> 
         normal = cho_factor(A.T @ weighted, lower=True)
         step = cho_solve(normal, weighted.T @ np.concatenate([c - truth, measured - u]))
         truth, a = truth + step[:n], a + step[n:].reshape(a.shape)
-        if np.max(np.abs(step)) < 1e-12 * np.max(np.abs(c)):
+        if np.max(np.abs(step)) < 1e-12 * centre / _UNIT:
             break
     else:
         raise DataError(f"calibration: no convergence in {STEPS} steps; are tanks and ports interchanged?")
     gain = cho_solve(normal, weighted.T)[n:]  # d coefficients / d (certified values, responses)
     left, right = c - truth, (measured - _predict(truth, a, readings, measured)[0]) / sd
+    a[:, 0] += centre / _UNIT
     return Fit(
         coefficients=a * _UNIT,
         origin=origin,

@@ -215,3 +215,16 @@ def test_air_beyond_the_standards_is_flagged_and_kept(rng, degree):
     assert (ds.flag.values[above] == SUSPECT).all()
     assert (ds.flag.values[expected < 499e-6][1:] == GOOD).sum() > 10
     assert np.isfinite(ds.mole_fraction.values).all()
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-9])
+@pytest.mark.parametrize("gap", [0.01, 1.0, 5.0])
+def test_tanks_that_are_close_far_from_zero_can_be_fitted(gap, unit):
+    """At 5000 the last digits of the response were too coarse for the stop of Newton's steps."""
+    for seed in range(40):
+        noise = np.random.default_rng(seed).normal(0, 1e-5 * gap, 12)
+        value, tanks = (5000 + gap * np.arange(4)) * unit, np.tile(np.arange(4), 3)
+        r = (value[tanks] - 0.5 * unit) / 0.998 + noise * unit
+        readings = Readings(tanks, np.repeat(np.arange(3), 4), r, np.full(12, 1e-3 * unit))
+        got = fit(value, np.diag(np.full(4, (0.05 * unit) ** 2)), readings, 2)
+        assert got.chi2 < 1
