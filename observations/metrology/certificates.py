@@ -1,6 +1,6 @@
 """Certified standards: what a certificate says of a tank, and how the errors of several tanks go together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -18,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 COLUMNS = ("certificate", "tank", "species", "value", "unit", "expanded_uncertainty", "coverage_factor",
            "scale", "valid_from", "valid_until", "parent", "parent_expanded_uncertainty")  # fmt: skip
 """Header of a tanks CSV; an empty `valid_until`, `parent` or parent uncertainty means none."""
+_NUMBERS = ("value", "expanded_uncertainty", "coverage_factor", "parent_expanded_uncertainty")
 
 
 @dataclass(frozen=True)
@@ -117,38 +118,41 @@ def read_tanks(path: Path) -> list[Standard]:
         twice for a gas over one time.
     """
     table = raw.read_raw(path, COLUMNS)
-    text = {name: [str(v).strip() for v in table.columns[name]] for name in COLUMNS}
-    number = {
-        name: raw.numbers(table, name)
-        for name in ("value", "expanded_uncertainty", "coverage_factor", "parent_expanded_uncertainty")
-    }
-    for name in ("value", "expanded_uncertainty", "coverage_factor"):
+    number = {name: raw.numbers(table, name) for name in _NUMBERS}
+    for name in _NUMBERS[:3]:
         lacking = np.flatnonzero(np.isnan(number[name]))
         if lacking.size:
             raise DataError(f"{path}: no {name} in {table.row(int(lacking[0]))}; expected a number")
-    found = []
-    for row in range(len(text["tank"])):
-        factor = mole_fraction_factor(text["unit"][row])
-        k = float(number["coverage_factor"][row])
-        common = number["parent_expanded_uncertainty"][row]
-        where = f"{path}: {table.row(row)}"
-        found.append(
-            Standard(
-                certificate=text["certificate"][row],
-                tank=text["tank"][row],
-                species=text["species"][row],
-                value=float(number["value"][row]) * factor,
-                sd=float(number["expanded_uncertainty"][row]) * factor / k,
-                k=k,
-                scale=text["scale"][row],
-                valid_from=_date(text["valid_from"][row], where),
-                valid_until=_date(text["valid_until"][row], where),
-                parent=text["parent"][row],
-                parent_sd=0.0 if np.isnan(common) else float(common) * factor / k,
-            )
-        )
+    k = number["coverage_factor"]
+    if (k < 1).any():
+        where = table.row(int(np.argmax(k < 1)))
+        raise DataError(f"{path}: coverage_factor {k.min():g} in {where}; expected at least 1")
+    found = [
+        _standard({n: str(table.columns[n][row]).strip() for n in COLUMNS},
+                  {n: float(values[row]) for n, values in number.items()}, f"{path}: {table.row(row)}")
+        for row in range(k.size)
+    ]  # fmt: skip
     _refuse_twice(path, found)
     return found
+
+
+def _standard(text: Mapping[str, str], number: Mapping[str, float], where: str) -> Standard:
+    """Return the standard of one row."""
+    factor = mole_fraction_factor(text["unit"])
+    k, common = number["coverage_factor"], number["parent_expanded_uncertainty"]
+    return Standard(
+        certificate=text["certificate"],
+        tank=text["tank"],
+        species=text["species"],
+        value=number["value"] * factor,
+        sd=number["expanded_uncertainty"] * factor / k,
+        k=k,
+        scale=text["scale"],
+        valid_from=_date(text["valid_from"], where),
+        valid_until=_date(text["valid_until"], where),
+        parent=text["parent"],
+        parent_sd=0.0 if np.isnan(common) else common * factor / k,
+    )
 
 
 def _date(text: str, where: str) -> np.datetime64:

@@ -5,6 +5,7 @@
 """
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -87,10 +88,10 @@ def _time(one: Any, name: str, where: str) -> np.datetime64:
 
 
 def _number(one: Any, name: str, where: str) -> float:
-    value = float(_field(one, name, int | float, where))
-    if not np.isfinite(value):
-        raise DataError(f"{where}: {name} is {value}; expected a finite number")
-    return value
+    given = _field(one, name, int | float, where)
+    if not abs(given) <= sys.float_info.max:  # NaN, infinity, or an integer of hundreds of digits
+        raise DataError(f"{where}: {name} is {str(given)[:20]}; expected a finite number")
+    return float(given)
 
 
 def _field(one: Any, name: str, kind: Any, where: str) -> Any:

@@ -71,6 +71,17 @@ def test_zeta_is_beyond_2_in_5_percent_of_campaigns_for_one_scan_and_for_the_mea
     assert naive / n > 0.0455 + limit  # averaging the shared errors out would find faults that are not there
 
 
+def test_a_scan_over_the_turn_of_the_hour_takes_both_hours(rng):
+    first = np.datetime64("2024-06-01T04:55", "ns")
+    flux = plane_flux(scan_at(0, rng), TRUE, "P")
+    over = Passage(flux, "co2", first, first + np.timedelta64(600, "s"))
+    assert [str(t)[:16] for t in over.hours] == ["2024-06-01T04:00", "2024-06-01T06:00"]
+    hours = np.datetime64("2024-06-01T04", "ns") + np.arange(2) * HOUR
+    reported = stack("U1", hours, np.array([30.0, 50.0]), np.full(2, 60.0), ERRORS)
+    ((one,), _) = against_stacks([over], [reported], "co2")
+    assert one.reference_value == pytest.approx(40.0, rel=1e-12)
+
+
 @pytest.fixture
 def config(tmp_path, rng):
     """Two scans in two hours, two units that emit 1 to 3, local time six hours behind."""

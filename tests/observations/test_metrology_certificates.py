@@ -205,6 +205,7 @@ def test_a_certificate_must_cover_its_use(tmp_path):
     ("old", "new", "message"),
     [
         (",2,WMO", ",,WMO", "no coverage_factor in line 2"),
+        (",2,WMO", ",0,WMO", "coverage_factor 0 in line 2; expected at least 1"),
         ("ppm", "ppq", "'ppq' is not a mole fraction"),
         ("0.14", "-0.14", "C1 of tank T1: standard uncertainty -7e-08"),
         ("P1,0.10", "P1,0.30", "uncertainty of the parent 1.5e-07"),
