@@ -3,25 +3,30 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from metroflux.errors import ConfigError
 from metroflux.provenance import sha256_file
 from metroflux.units import mole_fraction_factor
-from observations.metrology.calibration import Calibrated, Place, Settings, calibrate
+from observations.dataset import SUSPECT
+from observations.metrology.analysis import Place, Settings
+from observations.metrology.calibration import Calibrated, calibrate
 from observations.metrology.certificates import Standard, read_tanks
 from observations.metrology.dcc import standard_of
 from observations.metrology.files import write_observations
 from observations.metrology.picarro import read_logs
 from observations.metrology.runs import Ports
-from observations.metrology.trace import SHOWN
+from observations.metrology.trace import shown
+from observations.metrology.transfer_file import transfer_text
+from observations.metrology.travelling import frame
 from observations.metrology.water import WaterCorrection, published
-from pipelines.faults import fault_of
 from pipelines.fields import InputFile, InputFiles, Name, Section, Text
+from pipelines.own_config import read_own
 from pipelines.sections import NotNegative, Positive, Unit
-from pipelines.source import read_source
+from pipelines.transfer_command import transfer_table
+from products.table import write_whole
 
 
 class AnalyserPlace(Section):
@@ -38,6 +43,10 @@ class Valves(Section):
 
     standards: dict[int, Text] = Field(description="port -> tank that calibrates")
     target: dict[int, Text] = Field(default={}, description="port -> tank that checks and never calibrates")
+    travelling: dict[int, Text] = Field(
+        default={},
+        description="port -> tank of a comparison, measured as air; tanks may have a later certificate",
+    )
     air: dict[int, NotNegative] = Field(min_length=1, description="port -> inlet height, m above ground")
 
 
@@ -51,6 +60,12 @@ class Water(Section):
     traceable_to: Text = Field(default="Rella et al. 2013", description="experiment that gave them")
 
 
+class Response(Section):
+    """Form of the analysis function (ISO 6143)."""
+
+    degree: Literal[1, 2] = Field(default=1, description="1, a line, or 2, a curve")
+
+
 class Certificate(Section):
     """One Digital Calibration Certificate (XML)."""
 
@@ -58,6 +73,10 @@ class Certificate(Section):
     quantity: Text = Field(description="refType of the quantity that is the certified mole fraction")
     scale: Text = Field(description="calibration scale")
     parent: str = Field(default="", description="id of the reference material behind it")
+    parent_sd: NotNegative = Field(
+        default=0.0,
+        description="its part of the standard uncertainty, common to tanks of one parent, in `unit`",
+    )
 
 
 class Calibration(Section):
@@ -70,7 +89,8 @@ class Calibration(Section):
     certificates: tuple[Certificate, ...] = Field(default=(), description="further certificates, XML")
     ports: Valves = Field(description="valve positions")
     water: Water = Field(description="water correction")
-    unit: Unit = Field(default="ppm", description="unit of run_sd and drift_sd")
+    response: Response = Field(default=Response(), description="form of the analysis function")
+    unit: Unit = Field(default="ppm", description="unit of run_sd, drift_sd and parent_sd")
     flush_s: NotNegative = Field(default=120.0, description="beginning of each run that is not used, s")
     event_gap_h: Positive = Field(default=2.0, description="pause that separates two calibrations, h")
     run_sd: NotNegative = Field(default=0.0, description="sd from run to run beyond the scatter, in `unit`")
@@ -79,39 +99,27 @@ class Calibration(Section):
     )
 
 
-def read_calibration(path: Path) -> Calibration:
-    """Return the checked configuration of a calibration.
-
-    Raises
-    ------
-    ConfigError
-        Listing all faults with their lines.
-    """
-    source = read_source(path)
-    faults = list(source.faults)
-    if not faults:
-        try:
-            return Calibration.model_validate(source.values, context={"folder": path.resolve().parent})
-        except ValidationError as error:
-            faults = [fault_of(detail, Calibration, source) for detail in error.errors()]
-    raise ConfigError("\n".join(f"{path}: {fault}" for fault in sorted(faults, key=lambda f: f.line)))
-
-
 def calibrate_command(config: Path, output: Path, out: Console) -> None:
-    """Calibrate the logs of a configuration; write observations, checks, plot; show the checks."""
+    """Calibrate the logs of a configuration; write observations, checks, comparisons, plot; show them."""
     from products.calibration_plot import draw_calibration
 
-    chosen = read_calibration(config)
+    chosen = read_own(config, Calibration)
     done = calibrate_logs(chosen)
     output.mkdir(parents=True, exist_ok=True)
     inputs = [*chosen.logs, *([chosen.tanks] if chosen.tanks else []), *(c.file for c in chosen.certificates)]
     ids = " ".join(f"{path.name}:{sha256_file(path)}" for path in inputs)
     write_observations(done.observations.assign_attrs(input_ids=ids), output / "observations.nc")
     done.checks.to_csv(output / "checks.csv", index=False)
-    factor, unit = SHOWN[chosen.species]
+    factor, unit = shown(chosen.species)
     draw_calibration(done.observations, done.checks, (factor, unit), output / "calibration.png")
     out.print(_screen(done, factor, unit))
-    for name in ("observations.nc", "checks.csv", "calibration.png"):
+    names = ["observations.nc", "checks.csv", "calibration.png"]
+    if done.transfers:
+        write_whole(output / "comparison.csv", frame(done.transfers).to_csv(index=False))
+        write_whole(output / "comparison.json", transfer_text(done.transfers))
+        names += ["comparison.csv", "comparison.json"]
+        out.print(transfer_table(done.transfers))
+    for name in names:
         out.print(str(output / name), markup=False, highlight=False, soft_wrap=True)
 
 
@@ -120,9 +128,10 @@ def calibrate_logs(chosen: Calibration) -> Calibrated:
     factor = mole_fraction_factor(chosen.unit)
     settings = Settings(
         chosen.species, _water(chosen), chosen.flush_s, chosen.event_gap_h, chosen.run_sd * factor,
-        chosen.drift_sd * factor,
+        chosen.drift_sd * factor, chosen.response.degree,
     )  # fmt: skip
-    ports = Ports(chosen.ports.standards, chosen.ports.target, chosen.ports.air)
+    valves = chosen.ports
+    ports = Ports(valves.standards, valves.target, valves.air, valves.travelling)
     wet = read_logs(chosen.logs, chosen.species)
     return calibrate(wet, ports, _standards(chosen), settings, Place(**chosen.place.model_dump()))
 
@@ -138,8 +147,10 @@ def _water(chosen: Calibration) -> WaterCorrection:
 
 def _standards(chosen: Calibration) -> list[Standard]:
     tanks = read_tanks(chosen.tanks) if chosen.tanks else []
+    factor = mole_fraction_factor(chosen.unit)
     return tanks + [
-        standard_of(c.file, c.quantity, chosen.species, c.scale, c.parent) for c in chosen.certificates
+        standard_of(c.file, c.quantity, chosen.species, c.scale, c.parent, c.parent_sd * factor)
+        for c in chosen.certificates
     ]
 
 
@@ -148,7 +159,8 @@ def _screen(done: Calibrated, factor: float, unit: str) -> Table:
     ds, fit = done.observations, done.fit
     title = (
         f"{ds.sizes['obs']} hours; {fit.coefficients.shape[0]} calibrations; largest misfit "
-        f"{abs(fit.residual).max():.2f} u (ISO 6143: below 2); chi2 {fit.chi2:.2f} for {fit.freedom}"
+        f"{abs(fit.residual).max():.2f} u (ISO 6143: below 2); chi2 {fit.chi2:.2f} for {fit.freedom}; "
+        f"{int((ds.flag.values == SUSPECT).sum())} hours beyond the standards, flagged suspect"
     )
     table = Table(title=title)
     for head in ("target run", "tank", f"bias, {unit}", "u", "E_n", "WMO goal", "within"):

@@ -10,6 +10,7 @@ import typer
 from metroflux.errors import HeldError, MetrofluxError
 from pipelines.arguments import CORES, ERR, OUT, ConfigFile, Workers
 from pipelines.inverse_cli import inverse
+from pipelines.observations_cli import files
 
 cli = typer.Typer(
     help="Urban greenhouse-gas emissions from atmospheric measurements, with traceable uncertainty.",
@@ -18,8 +19,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-observations = typer.Typer(help="Look at files of observations.", no_args_is_help=True)
-cli.add_typer(observations, name="observations")
+cli.add_typer(files, name="observations")
 cli.add_typer(inverse)
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="folder of a run")]
@@ -129,39 +129,6 @@ def doctor() -> None:
 
     if not examine(OUT):
         raise SystemExit(1)
-
-
-@observations.command()
-def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="file of observations")],
-    form: Annotated[
-        str, typer.Option("--format", help="auto: recognised by its content; else a reader's name")
-    ] = "auto",
-    species: Annotated[str | None, typer.Option(help="only this gas")] = None,
-    plot: Annotated[
-        bool, typer.Option("--plot", help="draw each gas into a PNG in the current folder")
-    ] = False,
-) -> None:
-    """Tell what a file of observations holds, what of it would be used, dropped and why."""
-    from pipelines.inspect_command import inspect_file
-
-    inspect_file(file, form, species, plot, OUT)
-
-
-@observations.command()
-def compare(
-    dataset: Annotated[
-        Path, typer.Argument(metavar="DATASET", help="observations that metroflux wrote, or a run")
-    ],
-    sites: Annotated[list[str] | None, typer.Argument(metavar="[SITE]...", help="default: all")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="CSV", help="also write it")
-    ] = None,
-) -> None:
-    """Compare sites over their common hours, with the errors that they share: E_n, zeta."""
-    from pipelines.compare_command import compare_sites
-
-    compare_sites(dataset, tuple(sites or ()), output, OUT)
 
 
 @cli.command()

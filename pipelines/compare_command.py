@@ -4,7 +4,9 @@ from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from metroflux.errors import ConfigError
@@ -38,10 +40,19 @@ def compare_sites(dataset: Path, sites: tuple[str, ...], output: Path | None, ou
     found = table([towers(ds, *pair) for pair in combinations(chosen, 2)], factor)
     if output is not None:
         write_whole(output, found.to_csv(index=False))
+    out.print(comparison_table(found, unit))
+
+
+def comparison_table(found: pd.DataFrame, unit: str) -> Table:
+    """Return comparisons for the screen."""
     shown = Table(
-        "result", "reference", f"difference, {unit}", f"u, {unit}", "E_n (k = 2)", "zeta", "verdict"
-    )
+        "result", "reference", "value", "reference value", "difference", "u", "E_n (k = 2)", "zeta",
+        "detectable", "verdict", title=f"in {unit}",
+    )  # fmt: skip
     for row in found.itertuples(index=False):
-        first, second, *numbers, verdict = row
-        shown.add_row(first, second, *(f"{number:+.3g}" for number in numbers), verdict)
-    out.print(shown)
+        first, second, value, against, away, sd, e_n, zeta, least, verdict = row
+        shown.add_row(
+            escape(first), escape(second), f"{value:.6g}", f"{against:.6g}", f"{away:+.3g}", f"{sd:.3g}",
+            f"{e_n:+.2f}", f"{zeta:+.2f}", f"{least:.3g}", verdict,
+        )  # fmt: skip
+    return shown

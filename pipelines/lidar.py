@@ -18,7 +18,7 @@ from observations.lidar import read_profiles
 from observations.metrology.comparison import Result
 from pipelines.engine import Job
 from pipelines.inputs import Outputs, config_of
-from pipelines.lidar_sections import Facility, LidarPlane, MixingFilter, MixingInflation
+from pipelines.lidar_sections import Facility, MixingFilter, MixingInflation, PlaneScan
 from transport.jacobian import SurfaceOperator
 
 
@@ -53,7 +53,7 @@ def read_planes(job: Job) -> Outputs:
     return {"planes": schema.check(rows.assign_coords(place), "direct_fluxes", "observations.planes")}
 
 
-def measure(plane: LidarPlane, species: str) -> Measured:
+def measure(plane: PlaneScan, species: str) -> Measured:
     """Return what a section's scan says of the emission.
 
     Raises

@@ -24,7 +24,7 @@ class PlaneWind(Section):
     """Wind through a plane, one for all of it."""
 
     speed: Positive = Field(description="m s-1")
-    speed_sd: NotNegative = Field(description="standard uncertainty as a share of the speed, 1")
+    speed_sd: float = Field(ge=0, lt=1, description="standard uncertainty as a share of the speed, 1")
     direction: Azimuth = Field(description="from which it blows, degrees clockwise from north")
     direction_sd: NotNegative = Field(description="standard uncertainty, degrees")
 
@@ -53,18 +53,23 @@ class Facility(Section):
     )
 
 
-class LidarPlane(Section):
-    """The emission through a plane that a DIAL scanned: a datum on the fluxes of the facility's cell."""
+class PlaneScan(Section):
+    """The emission through a plane that a DIAL scanned."""
 
     file: InputFile = Field(description="netCDF file of one scan of a vertical plane")
     label: Text = Field(description="name of the datum, each once")
     wind: PlaneWind = Field(description="wind at the time of the scan")
-    background: PlaneBackground = Field(description="mole fraction upwind")
-    facility: Facility = Field(description="what emits through the plane")
+    background: PlaneBackground = Field(description="mole fraction beside the plume")
     averaging_s: Positive = Field(description="length of one ray, s")
     density_sd: NotNegative = Field(
         default=0.003, description="standard uncertainty of the air's density as a share of it, 1"
     )
+
+
+class LidarPlane(PlaneScan):
+    """The emission through a plane as a datum on the fluxes of the facility's cell."""
+
+    facility: Facility = Field(description="what emits through the plane")
 
 
 class MixingFilter(Section):

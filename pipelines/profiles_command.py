@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from rich.console import Console
@@ -13,6 +14,7 @@ from metroflux.errors import ConfigError, DataError
 from observations.flux_lidar.day import Day, DaySettings, profiles_of
 from observations.flux_lidar.files import read_rays
 from observations.flux_lidar.rays import Rays
+from observations.flux_lidar.wind import FitSettings
 from observations.head import read_head
 from observations.kinds import KINDS, kind_of
 
@@ -30,6 +32,33 @@ class Lidar:
     site: str
     height: float
     place: tuple[float, float] | None = None
+
+
+def place_of(text: str | None) -> tuple[float, float] | None:
+    """Return longitude and latitude of the command line's LON,LAT, degrees.
+
+    Raises
+    ------
+    ConfigError
+        If it is not two numbers of degrees.
+    """
+    if text is None:
+        return None
+    try:
+        longitude, latitude = map(float, text.split(","))
+    except ValueError:
+        raise ConfigError(f"--place '{text}': expected LON,LAT in degrees, such as 116.3,39.9") from None
+    if not (-180 <= longitude <= 360 and -90 <= latitude <= 90):
+        raise ConfigError(f"--place '{text}': expected longitude -180 to 360, latitude -90 to 90")
+    return longitude, latitude
+
+
+def settings_of(
+    method: Literal["variance", "aerosol"], window_h: float, velocity_sd: float | None
+) -> DaySettings:
+    """Return how files become profiles; with the sd of a ray, that of the wind comes from it."""
+    wind = FitSettings() if velocity_sd is None else FitSettings("instrument", velocity_sd)
+    return DaySettings(wind, method, window_h)
 
 
 def profiles_command(

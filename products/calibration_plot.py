@@ -20,7 +20,7 @@ def draw_calibration(
 
     Parameters
     ----------
-    checks : as observations.metrology.calibration.check_targets gives
+    checks : as observations.metrology.tanks.check_targets gives
     shown : factor from mol mol-1 and its unit
     """
     factor, unit = shown

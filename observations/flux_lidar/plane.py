@@ -109,7 +109,8 @@ def emission(plane: Plane, settings: PlaneSettings) -> tuple[Floats, dict[str, F
 def plane_fault(scan: xr.Dataset) -> str:
     """Return why a scan is not a whole vertical plane, empty if it is one."""
     missing = int(np.isnan(scan.mole_fraction.values).sum())
-    turned = np.ptp(scan.azimuth.values)
+    azimuth = scan.azimuth.values
+    turned = np.ptp((azimuth - azimuth[0] + 180.0) % 360.0)  # 359.9 and 0.1 degrees are neighbours
     rays = scan.elevation.values
     if not missing and turned <= 0.1 and rays.size >= 2 and (np.diff(rays) > 0).all():
         return ""

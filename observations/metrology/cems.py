@@ -1,6 +1,7 @@
 """Emissions that stacks report of themselves: one shared error per stack, validity by HJ 75/76."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SHORT_TON = 907.18474
 HOUR = np.timedelta64(3600, "s")
 _MEASURED = ("Measured", "Calculated")
 """Flags of CAMPD for numbers that rest on the monitor; others, such as "Substitute", are filled in."""
+_OFFSET = re.compile(r"UTC|[+-]\d\d:\d\d")
 _NEEDED = ("facilityName", "orisCode", "unitId", "opDate", "opHour", "opTime", "co2Mass", "co2MassMeasureFlg")
 
 
@@ -64,7 +66,7 @@ class Stack:
     errors: StackErrors
 
     def mean(self, start: np.datetime64, end: np.datetime64, least: float = 0.75) -> Result:
-        """Return the mean emission of a period, kg s-1, with one term of the flow meter.
+        """Return the mean emission of a period, kg s-1, with terms of the flow meter and of each hour.
 
         Parameters
         ----------
@@ -83,8 +85,10 @@ class Stack:
                 f"expected a share of {least:g}"
             )
         value = float(self.rate[rows].mean())
-        noise = float(self.errors.random_sd * np.sqrt(np.sum(self.rate[rows] ** 2)) / rows.sum())
-        terms = {f"flow-meter:{self.name}": self.errors.flow_sd * value, f"hours of {self.name}": noise}
+        terms = {f"flow-meter:{self.name}": self.errors.flow_sd * value}
+        for hour, rate in zip(self.start[rows], self.rate[rows], strict=True):
+            noise = self.errors.random_sd * float(rate) / int(rows.sum())
+            terms[f"hour:{self.name}:{str(hour)[:13]}"] = noise
         return Result(self.name, value, terms)
 
 
@@ -118,9 +122,13 @@ def read_campd(path: Path, zone: str, errors: StackErrors) -> list[Stack]:
 
     Raises
     ------
+    ConfigError
+        If the zone is not a fixed offset: one with summer time would move half of the year by an hour.
     DataError
         If the file is not such a list, or a field is absent or wrong.
     """
+    if not _OFFSET.fullmatch(zone):
+        raise ConfigError(f"{path}: zone '{zone}'; expected a fixed offset such as '-06:00', or 'UTC'")
     records = _records(path)
     absent = [name for name in _NEEDED if any(name not in r for r in records)]
     if absent:

@@ -1,7 +1,8 @@
 """Certified standards: what a certificate says of a tank, and how the errors of several tanks go together."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ Floats = npt.NDArray[np.float64]
 COLUMNS = ("certificate", "tank", "species", "value", "unit", "expanded_uncertainty", "coverage_factor",
            "scale", "valid_from", "valid_until", "parent", "parent_expanded_uncertainty")  # fmt: skip
 """Header of a tanks CSV; an empty `valid_until`, `parent` or parent uncertainty means none."""
+_NUMBERS = ("value", "expanded_uncertainty", "coverage_factor", "parent_expanded_uncertainty")
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,33 @@ def covariance(standards: Sequence[Standard]) -> Floats:
     return np.diag([s.own_sd**2 for s in standards]) + np.where(same, np.outer(common, common), 0.0)
 
 
-def refuse_invalid(standards: Sequence[Standard], start: np.datetime64, end: np.datetime64) -> None:
-    """Stop if a certificate does not cover the whole period of its use."""
-    faults = [
-        f"certificate {s.certificate} of tank {s.tank} is valid from {s.valid_from} to {s.valid_until}"
-        for s in standards
-        if s.valid_from > start or s.valid_until < end
-    ]
+def valid_for(
+    standards: Sequence[Standard], tanks: Sequence[str], start: np.datetime64, end: np.datetime64
+) -> list[Standard]:
+    """Return the certificate of each tank that holds over the whole period of its use.
+
+    Raises
+    ------
+    DataError
+        If a tank has no certificate, none that is valid, or two.
+    """
+    absent = [tank for tank in tanks if tank not in {s.tank for s in standards}]
+    if absent:
+        known = ", ".join(dict.fromkeys(s.tank for s in standards))
+        raise DataError(f"tank {', '.join(absent)} has no certificate; certified: {known or 'none'}")
+    found, faults = [], []
+    for tank in tanks:
+        own = [s for s in standards if s.tank == tank]
+        valid = [s for s in own if not (s.valid_from > start or s.valid_until < end)]
+        found += valid[:1]
+        if len(valid) != 1:
+            faults += [
+                f"certificate {s.certificate} of tank {tank} is valid from {s.valid_from} to {s.valid_until}"
+                for s in own
+            ]
     if faults:
-        raise DataError("; ".join(faults) + f"; expected {start} to {end}")
+        raise DataError("; ".join(faults) + f"; expected one that covers {start} to {end}")
+    return found
 
 
 def read_tanks(path: Path) -> list[Standard]:
@@ -98,38 +118,41 @@ def read_tanks(path: Path) -> list[Standard]:
         twice for a gas over one time.
     """
     table = raw.read_raw(path, COLUMNS)
-    text = {name: [str(v).strip() for v in table.columns[name]] for name in COLUMNS}
-    number = {
-        name: raw.numbers(table, name)
-        for name in ("value", "expanded_uncertainty", "coverage_factor", "parent_expanded_uncertainty")
-    }
-    for name in ("value", "expanded_uncertainty", "coverage_factor"):
+    number = {name: raw.numbers(table, name) for name in _NUMBERS}
+    for name in _NUMBERS[:3]:
         lacking = np.flatnonzero(np.isnan(number[name]))
         if lacking.size:
             raise DataError(f"{path}: no {name} in {table.row(int(lacking[0]))}; expected a number")
-    found = []
-    for row in range(len(text["tank"])):
-        factor = mole_fraction_factor(text["unit"][row])
-        k = float(number["coverage_factor"][row])
-        common = number["parent_expanded_uncertainty"][row]
-        where = f"{path}: {table.row(row)}"
-        found.append(
-            Standard(
-                certificate=text["certificate"][row],
-                tank=text["tank"][row],
-                species=text["species"][row],
-                value=float(number["value"][row]) * factor,
-                sd=float(number["expanded_uncertainty"][row]) * factor / k,
-                k=k,
-                scale=text["scale"][row],
-                valid_from=_date(text["valid_from"][row], where),
-                valid_until=_date(text["valid_until"][row], where),
-                parent=text["parent"][row],
-                parent_sd=0.0 if np.isnan(common) else float(common) * factor / k,
-            )
-        )
+    k = number["coverage_factor"]
+    if (k < 1).any():
+        where = table.row(int(np.argmax(k < 1)))
+        raise DataError(f"{path}: coverage_factor {k.min():g} in {where}; expected at least 1")
+    found = [
+        _standard({n: str(table.columns[n][row]).strip() for n in COLUMNS},
+                  {n: float(values[row]) for n, values in number.items()}, f"{path}: {table.row(row)}")
+        for row in range(k.size)
+    ]  # fmt: skip
     _refuse_twice(path, found)
     return found
+
+
+def _standard(text: Mapping[str, str], number: Mapping[str, float], where: str) -> Standard:
+    """Return the standard of one row."""
+    factor = mole_fraction_factor(text["unit"])
+    k, common = number["coverage_factor"], number["parent_expanded_uncertainty"]
+    return Standard(
+        certificate=text["certificate"],
+        tank=text["tank"],
+        species=text["species"],
+        value=number["value"] * factor,
+        sd=number["expanded_uncertainty"] * factor / k,
+        k=k,
+        scale=text["scale"],
+        valid_from=_date(text["valid_from"], where),
+        valid_until=_date(text["valid_until"], where),
+        parent=text["parent"],
+        parent_sd=0.0 if np.isnan(common) else common * factor / k,
+    )
 
 
 def _date(text: str, where: str) -> np.datetime64:
@@ -141,9 +164,16 @@ def _refuse_twice(path: Path, standards: Sequence[Standard]) -> None:
     again = sorted({name for name in names if names.count(name) > 1})
     if again or "" in names:
         raise DataError(f"{path}: certificate ids {', '.join(again) or 'empty'}; expected each once")
-    keys = [(s.tank, s.species) for s in standards]
-    twice = sorted({f"{tank} ({gas})" for tank, gas in keys if keys.count((tank, gas)) > 1})
+    twice = sorted(
+        {
+            f"{one.tank} ({one.species})"
+            for one, other in combinations(standards, 2)
+            if (one.tank, one.species) == (other.tank, other.species)
+            and not (one.valid_until <= other.valid_from or other.valid_until <= one.valid_from)
+        }
+    )
     if twice:
         raise DataError(
-            f"{path}: tank {', '.join(twice)} is certified more than once; expected the valid row"
+            f"{path}: tank {', '.join(twice)} is certified more than once over one time; expected the valid "
+            "row, or a valid_until that is no later than the next valid_from"
         )

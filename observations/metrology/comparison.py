@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from scipy.stats import chi2
+from scipy.stats import chi2, norm
 
 from metroflux.errors import DataError
 from metroflux.uncertainty import components
@@ -38,20 +38,38 @@ class Result:
 class Comparison:
     """A result against a reference.
 
-    difference : result minus reference
+    label, value : of the result
+    reference, reference_value : of the reference
     sd : standard uncertainty of the difference, covariance included
     covariance : of the two
-    e_n : difference over its expanded uncertainty, k = 2; at most 1 in absolute value if they agree
-    zeta : difference over its standard uncertainty (ISO 13528); 2 and 3 are the limits
     """
 
     label: str
     reference: str
-    difference: float
+    value: float
+    reference_value: float
     sd: float
     covariance: float
-    e_n: float
-    zeta: float
+
+    @property
+    def difference(self) -> float:
+        """Result minus reference."""
+        return self.value - self.reference_value
+
+    @property
+    def zeta(self) -> float:
+        """Difference over its standard uncertainty (ISO 13528); 2 and 3 are the limits."""
+        return self.difference / self.sd
+
+    @property
+    def e_n(self) -> float:
+        """Difference over its expanded uncertainty, k = 2; at most 1 in absolute value if they agree."""
+        return self.difference / (2.0 * self.sd)
+
+    @property
+    def detectable(self) -> float:
+        """Least true difference that this comparison would find at k = 2 with a power of 80 %."""
+        return (2.0 + float(norm.ppf(0.8))) * self.sd
 
     @property
     def verdict(self) -> str:
@@ -75,11 +93,34 @@ def compare(result: Result, reference: Result) -> Comparison:
     if variance <= 0:
         raise DataError(f"{result.label} and {reference.label} share every error; expected one of their own")
     sd = float(np.sqrt(variance))
-    difference = result.value - reference.value
     shared = sum(term * reference.terms.get(name, 0.0) for name, term in result.terms.items())
-    return Comparison(
-        result.label, reference.label, difference, sd, shared, difference / (2 * sd), difference / sd
-    )
+    return Comparison(result.label, reference.label, result.value, reference.value, sd, shared)
+
+
+def combination(results: Sequence[Result], factors: Sequence[float], label: str) -> Result:
+    """Return the sum of factor times result: a mean, a difference or another unit; a common cause adds up."""
+    terms: dict[str, float] = {}
+    for result, factor in zip(results, factors, strict=True):
+        for name, term in result.terms.items():
+            terms[name] = terms.get(name, 0.0) + factor * term
+    value = sum(factor * result.value for result, factor in zip(results, factors, strict=True))
+    return Result(label, float(value), terms)
+
+
+def mean(results: Sequence[Result], label: str) -> Result:
+    """Return the plain mean of results."""
+    return combination(results, [1.0 / len(results)] * len(results), label)
+
+
+def paired(pairs: Sequence[tuple[Result, Result]]) -> tuple[list[Comparison], Comparison]:
+    """Return the comparison of each pair, and that of the means over all pairs.
+
+    What the results of one side share, such as a flow meter, the mean keeps whole.
+    """
+    results, references = zip(*pairs, strict=True)
+    labels = dict.fromkeys(r.label for r in references)
+    means = mean(results, f"mean of {len(pairs)}"), mean(references, ", ".join(labels))
+    return [compare(*pair) for pair in pairs], compare(*means)
 
 
 def covariance(results: Sequence[Result]) -> Floats:
@@ -107,6 +148,11 @@ class Equivalence:
     pair_sd: Floats
     chi2: float
     p: float
+
+    @property
+    def e_n(self) -> Floats:
+        """Each degree over its expanded uncertainty, k = 2."""
+        return self.degree / (2.0 * self.degree_sd)
 
 
 def equivalence(results: Sequence[Result]) -> Equivalence:
@@ -193,9 +239,12 @@ def table(comparisons: Sequence[Comparison], factor: float = 1.0) -> pd.DataFram
     return pd.DataFrame({
         "result": [c.label for c in comparisons],
         "reference": [c.reference for c in comparisons],
+        "value": [c.value * factor for c in comparisons],
+        "reference value": [c.reference_value * factor for c in comparisons],
         "difference": [c.difference * factor for c in comparisons],
         "sd": [c.sd * factor for c in comparisons],
         "E_n (k = 2)": [c.e_n for c in comparisons],
         "zeta": [c.zeta for c in comparisons],
+        "detectable": [c.detectable * factor for c in comparisons],
         "verdict": [c.verdict for c in comparisons],
     })  # fmt: skip

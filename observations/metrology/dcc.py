@@ -107,8 +107,15 @@ def read_dcc(path: Path) -> DigitalCertificate:
     )
 
 
-def standard_of(path: Path, kind: str, species: str, scale: str, parent: str) -> Standard:
+def standard_of(
+    path: Path, kind: str, species: str, scale: str, parent: str, parent_sd: float = 0.0
+) -> Standard:
     """Return the certified mole fraction of a gas mixture, the quantity of refType `kind` with one value.
+
+    Parameters
+    ----------
+    parent, parent_sd : a certificate does not say which part of its uncertainty, mol mol-1, comes from the
+        standard behind it
 
     Raises
     ------
@@ -135,6 +142,7 @@ def standard_of(path: Path, kind: str, species: str, scale: str, parent: str) ->
         valid_from=certificate.date,
         valid_until=np.datetime64("NaT", "ns"),
         parent=parent,
+        parent_sd=parent_sd,
     )
 
 

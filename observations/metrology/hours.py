@@ -20,7 +20,8 @@ class Hours:
 
     start : of the hour; middle : mean time of the measurements in it
     inlet : m above ground
-    response : dry mole fraction that the analyser reports, mol mol-1
+    response, variance : mean and variance of the dry mole fractions that the analyser reports, mol mol-1 and
+        its square
     slopes : derivatives to the water coefficients times their sd, shape (hour, 2), mol mol-1
     count : measurements in the mean
     """
@@ -29,6 +30,7 @@ class Hours:
     middle: Times
     inlet: Floats
     response: Floats
+    variance: Floats
     slopes: Floats
     count: Ints
 
@@ -54,12 +56,14 @@ def average_hours(wet: Wet, dry: Floats, slopes: Floats, ports: Ports, flush_s: 
     def mean(values: Floats) -> Floats:
         return np.bincount(group, values, minlength=count.size) / count
 
+    response = mean(dry[rows])
     seconds = (wet.time[rows] - hour) / np.timedelta64(1, "s")
     return Hours(
         start=hour[first],
         middle=hour[first] + np.round(mean(seconds) * 1e9).astype("timedelta64[ns]"),
         inlet=inlet[first],
-        response=mean(dry[rows]),
+        response=response,
+        variance=mean((dry[rows] - response[group]) ** 2),
         slopes=np.stack([mean(slopes[rows, i]) for i in (0, 1)], axis=1),
         count=count.astype(np.int64),
     )

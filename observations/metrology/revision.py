@@ -10,7 +10,7 @@ from metroflux import schema
 from metroflux.errors import DataError
 from metroflux.uncertainty import Shared, attach, components
 from observations.metrology.certificates import Standard
-from observations.metrology.trace import Node, nodes_of, record
+from observations.metrology.trace import Node, nodes_of, record, shown
 
 Floats = npt.NDArray[np.float64]
 
@@ -73,8 +73,9 @@ def with_certificates(
 
 def describe(s: Standard) -> str:
     """Return a certified value in words, with its expanded uncertainty and coverage factor."""
-    expanded = s.k * s.sd * 1e6
-    return f"{s.certificate}: ({s.value * 1e6:.3f} ± {expanded:.3f}) umol mol-1, k = {s.k:g}, {s.scale}"
+    factor, unit = shown(s.species)
+    value, expanded = s.value * factor, s.k * s.sd * factor
+    return f"{s.certificate}: ({value:.3f} ± {expanded:.3f}) {unit}, k = {s.k:g}, {s.scale}"
 
 
 def revise(ds: xr.Dataset, standards: Sequence[Standard]) -> xr.Dataset:

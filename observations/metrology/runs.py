@@ -1,7 +1,8 @@
 """Which part of a log is which gas: runs of tanks and of air, and events of calibration."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -24,14 +25,16 @@ class Ports:
     standards : port -> tank whose certificate calibrates the analyser
     target : port -> tank that is measured as if it were air, and never used in the fit
     air : port -> inlet height, m above ground
+    travelling : port -> tank of a comparison, measured as if it were air, never used in the fit
     """
 
     standards: Mapping[int, str]
     target: Mapping[int, str]
     air: Mapping[int, float]
+    travelling: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        ports = [*self.standards, *self.target, *self.air]
+        ports = [*self.standards, *self.target, *self.air, *self.travelling]
         twice = sorted({str(port) for port in ports if ports.count(port) > 1})
         if twice:
             raise ConfigError(f"port {', '.join(twice)} is named for two gases; expected one")
@@ -39,9 +42,11 @@ class Ports:
             raise ConfigError(
                 f"{len(set(self.standards.values()))} standard tanks; expected two or more for a line"
             )
-        both = sorted(set(self.standards.values()) & set(self.target.values()))
-        if both:
-            raise ConfigError(f"tank {', '.join(both)} is standard and target; a target must be independent")
+        roles = {"standard": self.standards, "target": self.target, "travelling": self.travelling}
+        for (one, first), (other, second) in combinations(roles.items(), 2):
+            both = sorted(set(first.values()) & set(second.values()))
+            if both:
+                raise ConfigError(f"tank {', '.join(both)} is {one} and {other}; expected one role")
 
 
 @dataclass(frozen=True)
@@ -114,21 +119,28 @@ def average_runs(
     return Runs(*(np.array(column) for column in columns))
 
 
-def events_of(runs: Runs, gap_h: float) -> Ints:
+def events_of(runs: Runs, gap_h: float, least: int) -> Ints:
     """Return the number of the calibration event of each run: a pause of `gap_h` hours begins the next.
+
+    Parameters
+    ----------
+    least : tanks that an event needs
 
     Raises
     ------
     DataError
-        If an event has fewer than two tanks.
+        If an event has fewer tanks.
     """
     order = np.argsort(runs.time, kind="stable")
     pause = np.diff(runs.time[order]) / np.timedelta64(1, "h") > gap_h
     event = np.empty(order.size, dtype=np.int64)
     event[order] = np.concatenate([[0], np.cumsum(pause)])
     for number in np.unique(event):
-        tanks = np.unique(runs.tank[event == number])
-        if tanks.size < 2:
+        tanks = np.unique(runs.tank[event == number]).tolist()
+        if len(tanks) < least:
             when = runs.time[event == number].min()
-            raise DataError(f"calibration at {when}: only tank {tanks[0]}; expected two or more per event")
+            raise DataError(
+                f"calibration at {when}: only tank {', '.join(tanks)}; expected {least} or more per event, "
+                "one more than the degree of the response"
+            )
     return event

@@ -15,7 +15,12 @@ Floats = npt.NDArray[np.float64]
 
 ATTRIBUTE = "traceability"
 """Attribute of a dataset that holds its nodes as JSON."""
-SHOWN = {"co2": (1e6, "umol mol-1"), "ch4": (1e9, "nmol mol-1")}
+_SHOWN = {"co2": (1e6, "umol mol-1")} | dict.fromkeys(("ch4", "co", "n2o"), (1e9, "nmol mol-1"))
+
+
+def shown(species: str) -> tuple[float, str]:
+    """Return the factor from mol mol-1, and the unit in which certificates state a gas."""
+    return _SHOWN.get(species, (1e12, "pmol mol-1"))
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def trace(observations: xr.Dataset, weights: Floats, title: str) -> Tree:
         if source not in spent and variance > 0
     )
     gas = str(observations.species.values[used][0])
-    factor, unit = SHOWN.get(gas, (1e6, "umol mol-1"))
+    factor, unit = shown(gas)
     value = float(weights[used] @ observations.mole_fraction.values[used])
     root = Branch(title, float(np.sqrt(sum(parts.values()))), (*chains, *loose))
     return Tree(root, value, factor, unit)

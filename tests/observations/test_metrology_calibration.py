@@ -9,10 +9,11 @@ import uncertainties as un
 from metroflux.errors import ConfigError, DataError
 from metroflux.uncertainty import ErrorModel, components
 from metroflux.worlds import CitySettings, build
-from observations.metrology.calibration import Place, Settings, calibrate
+from observations.metrology.analysis import Place, Settings
+from observations.metrology.calibration import calibrate
 from observations.metrology.certificates import Standard, covariance
 from observations.metrology.picarro import Wet, read_log
-from observations.metrology.response import fit
+from observations.metrology.response import Readings, fit
 from observations.metrology.revision import revise
 from observations.metrology.runs import Ports
 from observations.metrology.trace import render, trace_datum, trace_mean
@@ -174,7 +175,7 @@ def test_least_squares_agrees_with_a_minimiser_that_knows_no_derivatives(rng):
     tanks, events = np.tile([0, 1, 2], 2), np.repeat([0, 1], 3)
     response = np.array([399.6, 425.1, 449.2, 399.7, 424.9, 449.6])
     sd = np.full(6, 0.05)
-    got = fit(value * 1e-6, V * 1e-12, tanks, events, response * 1e-6, sd * 1e-6)
+    got = fit(value * 1e-6, V * 1e-12, Readings(tanks, events, response * 1e-6, sd * 1e-6), 1)
     r0 = response.mean()
 
     def cost(p):
@@ -194,17 +195,17 @@ def test_least_squares_agrees_with_a_minimiser_that_knows_no_derivatives(rng):
 
 def test_derivatives_of_the_fit_are_those_of_repeated_fits():
     value, V = np.array([400e-6, 425e-6, 450e-6]), np.diag([0.07e-6, 0.3e-6, 0.09e-6]) ** 2
-    args = (
+    readings = Readings(
         np.array([0, 1, 2]),
         np.zeros(3, dtype=int),
         np.array([399.6e-6, 424.4e-6, 449.2e-6]),
         np.full(3, 5e-8),
     )
-    base = fit(value, V, *args)
+    base = fit(value, V, readings, 1)
     for i in range(3):
         step = np.zeros(3)
         step[i] = 1e-9
-        moved = [fit(value + sign * step, V, *args).coefficients.ravel() for sign in (1, -1)]
+        moved = [fit(value + sign * step, V, readings, 1).coefficients.ravel() for sign in (1, -1)]
         # on data that lie on a line: elsewhere the neglected term is as small as the misfit
         np.testing.assert_allclose(base.by_value[:, i], (moved[0] - moved[1]) / 2e-9, rtol=1e-6, atol=1e-6)
 
@@ -263,7 +264,7 @@ def second(**changes):
         ({"ports": Ports({1: "T1", 2: "T2"}, {}, {9: 30.0})}, "no air at ports"),
         ({"ports": Ports({1: "T1", 2: "T2", 5: "T3"}, {}, {10: 30.0})}, "tank T3 has no run"),
         ({"settings": replace(SETTINGS, flush_s=700.0)}, "longer than the flush time"),
-        ({"settings": replace(SETTINGS, event_gap_h=0.05)}, "only tank T1; expected two or more per event"),
+        ({"settings": replace(SETTINGS, event_gap_h=0.05)}, "only tank T1; expected 2 or more per event"),
     ],
 )
 def test_what_cannot_be_calibrated_is_refused(rng, change, message):

@@ -1,11 +1,14 @@
 """Certificates: PTB's own examples, a gas mixture, hostile XML, and the tanks CSV."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from metroflux.errors import DataError
-from observations.metrology.certificates import COLUMNS, Standard, covariance, read_tanks, refuse_invalid
+from observations.metrology.certificates import COLUMNS, Standard, covariance, read_tanks, valid_for
 from observations.metrology.dcc import read_dcc, standard_of
+from observations.metrology.revision import describe
 
 GAS = """<?xml version="1.0" encoding="utf-8"?>
 <dcc:digitalCalibrationCertificate xmlns:dcc="https://ptb.de/dcc" xmlns:si="https://ptb.de/si"
@@ -158,17 +161,51 @@ def test_tanks_of_one_parent_share_its_error_and_no_other(tmp_path):
     np.testing.assert_allclose(covariance(got), expected * 1e-12, rtol=1e-12)
 
 
+def test_digital_certificates_of_one_parent_share_its_error_too(gas):
+    one = standard_of(gas(), "co2", "co2", "WMO CO2 X2019", "P1", 0.05e-6)
+    other = replace(one, certificate="GAS-0043", tank="CB2")
+    assert covariance([one, other])[0, 1] == pytest.approx(0.05e-6**2, rel=1e-12)
+    assert one.sd == pytest.approx(0.07e-6, rel=1e-14)
+    with pytest.raises(DataError, match="without a parent"):
+        standard_of(gas(), "co2", "co2", "WMO CO2 X2019", "", 0.05e-6)
+
+
+def test_methane_is_shown_in_a_unit_that_shows_its_uncertainty():
+    tank = Standard(
+        "C", "T", "ch4", 1950e-9, 0.2e-9, 2.0, "WMO CH4 X2004A", *[np.datetime64("NaT", "ns")] * 2
+    )
+    assert describe(tank) == "C: (1950.000 ± 0.400) nmol mol-1, k = 2, WMO CH4 X2004A"
+
+
+def test_a_tank_certified_again_has_the_certificate_of_its_time(tmp_path):
+    again = (
+        ROWS[0]
+        .replace("C1", "C9")
+        .replace("400.00", "400.10")
+        .replace("2024-01-01,2027-01-01", "2027-01-01,")
+    )
+    got = read_tanks(tanks(tmp_path, [ROWS[0], again]))
+    for year, name in ((2025, "C1"), (2028, "C9")):
+        days = np.datetime64(f"{year}-01-01"), np.datetime64(f"{year}-02-01")
+        assert [s.certificate for s in valid_for(got, ["T1"], *days)] == [name]
+    with pytest.raises(DataError, match=r"C1 of tank T1 is valid .*C9 of tank T1 is valid .*expected one"):
+        valid_for(got, ["T1"], np.datetime64("2026-12-01"), np.datetime64("2027-02-01"))
+
+
 def test_a_certificate_must_cover_its_use(tmp_path):
     got = read_tanks(tanks(tmp_path, ROWS))
-    refuse_invalid(got, np.datetime64("2024-06-01"), np.datetime64("2025-01-01"))
+    names = ["T2", "T1"]
+    chosen = valid_for(got, names, np.datetime64("2024-06-01"), np.datetime64("2025-01-01"))
+    assert [s.tank for s in chosen] == names
     with pytest.raises(DataError, match=r"C1 of tank T1 is valid from 2024-01-01.* to 2027"):
-        refuse_invalid(got, np.datetime64("2024-06-01"), np.datetime64("2028-01-01"))
+        valid_for(got, names, np.datetime64("2024-06-01"), np.datetime64("2028-01-01"))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         (",2,WMO", ",,WMO", "no coverage_factor in line 2"),
+        (",2,WMO", ",0,WMO", "coverage_factor 0 in line 2; expected at least 1"),
         ("ppm", "ppq", "'ppq' is not a mole fraction"),
         ("0.14", "-0.14", "C1 of tank T1: standard uncertainty -7e-08"),
         ("P1,0.10", "P1,0.30", "uncertainty of the parent 1.5e-07"),

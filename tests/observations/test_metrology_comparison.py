@@ -9,7 +9,16 @@ from metroflux.errors import ConfigError, DataError
 from metroflux.uncertainty import Random, Shared, attach
 from observations.dataset import GOOD, MISSING, REJECTED_BY_PROVIDER, SUSPECT
 from observations.metrology.cems import SHORT_TON, StackErrors, read_campd, stack
-from observations.metrology.comparison import Result, compare, covariance, equivalence, table, towers
+from observations.metrology.comparison import (
+    Result,
+    compare,
+    covariance,
+    equivalence,
+    mean,
+    paired,
+    table,
+    towers,
+)
 
 ERRORS = StackErrors(flow_sd=0.07, random_sd=0.02, traceable_to="RATA 2018")
 
@@ -30,6 +39,21 @@ def test_a_shared_standard_leaves_the_difference_and_so_sharpens_the_verdict():
     assert got.verdict == "differ"
     apart = compare(Result("lab", 10.5, {"a": 0.1, "t1": 0.4}), Result("ref", 10.0, {"b": 0.1, "t2": 0.4}))
     assert apart.verdict == "agree"
+
+
+def test_the_mean_of_pairs_keeps_what_each_side_shares():
+    """Ten pairs: the flow meter and the cross-section stay whole, the rest falls by the root of ten."""
+    pairs = [
+        (
+            Result(f"P{i}", 41.0, {"cross-section": 1.2, f"wind:{i}": 2.0}),
+            Result("stack", 40.0, {"flow-meter": 2.8, f"hour:{i}": 0.8}),
+        )
+        for i in range(10)
+    ]
+    each, together = paired(pairs)
+    assert each[0].sd == pytest.approx(np.sqrt(1.2**2 + 2**2 + 2.8**2 + 0.8**2), rel=1e-12)
+    assert together.difference == pytest.approx(1.0, rel=1e-12)
+    assert together.sd == pytest.approx(np.sqrt(1.2**2 + 2.8**2 + (2**2 + 0.8**2) / 10), rel=1e-12)
 
 
 def test_results_that_share_every_error_are_refused():
@@ -111,6 +135,16 @@ def test_lidar_against_stack_keeps_the_flow_meter_however_many_hours():
     assert compare(dial, mean).e_n == pytest.approx(4 / (2 * np.hypot(mean.sd, dial.sd)), rel=1e-12)
 
 
+def test_the_random_part_of_two_hours_averages_out_and_of_one_hour_does_not():
+    start = np.datetime64("2024-06-01", "ns") + np.arange(3) * np.timedelta64(1, "h")
+    cems = stack("U1", start, np.full(3, 40.0), np.full(3, 60.0), ERRORS)
+    hours = [cems.mean(t, t + np.timedelta64(1, "h")) for t in start]
+    assert mean(hours[:2], "mean").sd == pytest.approx(40 * np.hypot(0.07, 0.02 / np.sqrt(2)), rel=1e-12)
+    assert mean([hours[0], hours[0]], "mean").sd == pytest.approx(40 * np.hypot(0.07, 0.02), rel=1e-12)
+    both = mean([cems.mean(start[0], start[2]), hours[1]], "overlapping")
+    assert both.sd == pytest.approx(40 * np.hypot(0.07, 0.02 * np.hypot(0.25, 0.75)), rel=1e-12)
+
+
 def test_an_hour_needs_45_valid_minutes():
     start = np.datetime64("2024-06-01", "ns") + np.arange(4) * np.timedelta64(1, "h")
     got = stack("U1", start, np.array([1.0, 2, np.nan, 4]), np.array([45.0, 44.9, 60, 60]), ERRORS)
@@ -170,6 +204,12 @@ def test_filled_in_and_half_hours_are_not_used(tmp_path):
 def test_wrong_stack_data_are_refused(tmp_path, records, message):
     with pytest.raises(DataError, match=message):
         read_campd(written(tmp_path, records), "UTC", ERRORS)
+
+
+def test_a_zone_with_summer_time_is_refused(tmp_path):
+    """It was taken, and moved every hour of a summer by one."""
+    with pytest.raises(ConfigError, match="zone 'America/Chicago'; expected a fixed offset"):
+        read_campd(written(tmp_path, [RECORD]), "America/Chicago", ERRORS)
 
 
 def test_a_perfect_flow_meter_is_refused():

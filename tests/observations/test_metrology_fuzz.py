@@ -17,9 +17,27 @@ from observations.metrology.cems import StackErrors, read_campd
 from observations.metrology.certificates import COLUMNS, read_tanks
 from observations.metrology.dcc import standard_of
 from observations.metrology.picarro import read_log
+from observations.metrology.transfer_file import read_transfers
 
 TRIES = int(os.environ.get("METROFLUX_FUZZ", "50"))
-PIECES = [";", ",", "\n", "1e36", "-999.99", "nan", "inf", '"', "[", "<", "&a;", "null", "0", "-", " "]
+PIECES = [
+    ";",
+    ",",
+    "\n",
+    "1e36",
+    "-999.99",
+    "nan",
+    "inf",
+    '"',
+    "[",
+    "<",
+    "9" * 400,
+    "&a;",
+    "null",
+    "0",
+    "-",
+    " ",
+]
 
 LOG = "DATE TIME ALARM_STATUS INST_STATUS species MPVPosition CO2 CO2_dry h2o_reported\n" + "".join(
     f"2024-06-01 00:00:0{i} 0 963 {(1, 3)[i % 2]}.0 1.0 400.{i} 405.{i} 1.2\n" for i in range(8)
@@ -43,6 +61,20 @@ DCC = (
     "</dcc:measurementResults></dcc:digitalCalibrationCertificate>"
 )
 
+COMPARISON = (
+    '{"format": "metroflux comparison 1", "unit": "mol mol-1", "comparisons": [{"species": "co2", '
+    '"scale": "S", "tank": "T9", "start": "2024-06-17T00:25:55", "end": "2024-06-17T12:25:55", "runs": 2, '
+    '"measured": {"label": "TWR", "value": 0.000425, "terms": {"parent:P": 5e-08, "run": 2e-09}}, '
+    '"certified": {"label": "C", "value": 0.0004251, "terms": {"parent:P": 5e-08}}, "moved": null, '
+    '"beyond": false}]}'
+)
+
+
+def comparison_numbers(path):
+    found = read_transfers(path)
+    results = [r for t in found for r in (t.measured, t.certified)]
+    return [np.array([r.value, *r.terms.values()]) for r in results]
+
 
 def log_numbers(path):
     log = read_log(path, "co2")
@@ -62,8 +94,13 @@ def certificate_numbers(path):
     return [np.array([tank.value, tank.sd, tank.k])]
 
 
-READERS = {"log": (LOG, log_numbers), "tanks": (TANKS, tank_numbers), "stack": (STACK, stack_numbers),
-           "certificate": (DCC, certificate_numbers)}  # fmt: skip
+READERS = {
+    "log": (LOG, log_numbers),
+    "tanks": (TANKS, tank_numbers),
+    "stack": (STACK, stack_numbers),
+    "certificate": (DCC, certificate_numbers),
+    "comparison": (COMPARISON, comparison_numbers),
+}
 
 
 def read(text, function):

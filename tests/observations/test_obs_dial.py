@@ -168,6 +168,12 @@ def test_a_plane_with_a_hole_or_a_turn_is_refused():
         plane_flux(turn, SETTINGS, "P1")
 
 
+def test_a_plane_toward_north_may_have_azimuths_on_both_sides_of_zero():
+    scan = simulate_scan(SCENE, 0.03, np.random.default_rng(0))
+    north = scan.assign(azimuth=(scan.azimuth + np.tile([359.98, 0.02], scan.sizes["time"] // 2)) % 360)
+    assert plane_flux(north, SETTINGS, "P1").value == plane_flux(scan, SETTINGS, "P1").value
+
+
 def test_direct_rows_share_the_cross_section_and_the_mean_keeps_it():
     rng = np.random.default_rng(2)
     results = [plane_flux(simulate_scan(SCENE, 0.03, rng), SETTINGS, name) for name in ("P1", "P2")]

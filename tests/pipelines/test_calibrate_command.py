@@ -1,5 +1,6 @@
 """`metroflux calibrate` and `metroflux trace` from a log on disk to the printed tree."""
 
+import csv
 import json
 
 import numpy as np
@@ -13,10 +14,13 @@ from metroflux.uncertainty import ErrorModel
 from observations.metrology.certificates import COLUMNS
 from observations.metrology.err_corr import from_err_corr, to_err_corr
 from observations.metrology.files import read_observations
-from pipelines.calibration import calibrate_command, read_calibration
+from observations.metrology.transfer_file import read_transfers
+from pipelines.calibration import Calibration, calibrate_command
+from pipelines.own_config import read_own
 from pipelines.scales import on_scale
 from pipelines.sources import Scale
 from pipelines.tracing import trace_command
+from pipelines.transfer_command import equivalence_command
 
 TANKS = (
     ",".join(COLUMNS)
@@ -96,18 +100,83 @@ def test_calibrated_errors_survive_both_files(config, tmp_path):
     )
 
 
+def changed(config, name, **change):
+    path = config.parent / name
+    path.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change))
+    return path
+
+
+@pytest.fixture
+def compared(config, tmp_path, rng):
+    """Two towers that measured the cylinder T3, which came back with a certificate 0.05 ppm higher."""
+    tanks = TANKS.replace("C3,T3,co2,425.00,ppm,0.16,2,WMO CO2 X2019,2024-01-01,,",
+                          "C3,T3,co2,425.00,ppm,0.16,2,WMO CO2 X2019,2024-01-01,2024-12-01,")  # fmt: skip
+    (tmp_path / "tanks.csv").write_text(tanks + "C4,T3,co2,425.05,ppm,0.16,2,WMO CO2 X2019,2024-12-01,,,\n")
+    ports = {"standards": {1: "T1", 2: "T2"}, "travelling": {3: "T3"}, "air": {10: 30}}
+    text = ""
+    for site in ("AAA", "BBB"):
+        place = {"site": site, "latitude": 40, "longitude": 116, "analyser": f"S-{site}"}
+        write_log(tmp_path / f"{site}-DataLog_User.dat", rng)
+        path = changed(config, f"{site}.yaml", ports=ports, place=place, logs=f"{site}-*.dat")
+        text += printed(calibrate_command, path, tmp_path / site)
+    return text
+
+
+def test_a_travelling_cylinder_gives_a_comparison_with_its_causes(compared, tmp_path):
+    assert "AAA (S-AAA)" in compared
+    assert "moved +0.050" in compared
+    (row,) = csv.DictReader((tmp_path / "AAA/comparison.csv").read_text().splitlines())
+    assert row["verdict"] == "agree"
+    assert abs(float(row["difference"])) < 0.05e-6
+    (one,) = read_transfers(tmp_path / "AAA/comparison.json")
+    assert one.comparison.sd == pytest.approx(float(row["difference_sd"]), rel=1e-12)
+    assert {"certificate:C1", "parent:X2019-L3"} <= set(one.measured.terms)
+    assert {"certificate:C3", "certificate:C4"} <= set(one.certified.terms)
+
+
+def test_equivalence_combines_what_several_towers_found(compared, tmp_path):
+    files = [tmp_path / site / "comparison.json" for site in ("AAA", "BBB")]
+    text = printed(equivalence_command, files, tmp_path / "degrees.csv")
+    assert "consistent" in text
+    rows = list(csv.DictReader((tmp_path / "degrees.csv").read_text().splitlines()))
+    assert [row["laboratory"] for row in rows] == ["AAA (S-AAA)", "BBB (S-BBB)"]
+    # two alike: each is half of their difference from the mean
+    degrees = [float(row["degree"]) for row in rows]
+    differences = [float(row["difference"]) for row in rows]
+    assert degrees == pytest.approx([(differences[0] - differences[1]) / 2 * s for s in (1, -1)], rel=0.2)
+    assert abs(degrees[0]) > 1e-11
+    with pytest.raises(DataError, match=r"measured by AAA \(S-AAA\); expected two or more"):
+        printed(equivalence_command, files[:1], None)
+    with pytest.raises(
+        DataError, match=r"measured by AAA \(S-AAA\), AAA \(S-AAA\); expected two or more, each"
+    ):
+        printed(equivalence_command, [files[0], files[0]], None)
+    with pytest.raises(DataError, match="not JSON"):
+        printed(equivalence_command, [tmp_path / "AAA/comparison.csv"], None)
+
+
+def test_a_curve_is_asked_for_in_the_configuration(config, tmp_path):
+    ports = {"standards": {1: "T1", 2: "T2", 3: "T3"}, "air": {10: 30}}
+    curved = changed(config, "curve.yaml", ports=ports, response={"degree": 2})
+    assert "1 calibrations" not in printed(calibrate_command, curved, tmp_path / "curve")
+    ds = read_observations(tmp_path / "curve/observations.nc")
+    np.testing.assert_allclose(ds.mole_fraction[1:5], 430e-6, atol=0.02e-6)
+    with pytest.raises(DataError, match="expected 3 or more per event"):
+        calibrate_command(changed(config, "two.yaml", response={"degree": 2}), tmp_path, Console(quiet=True))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"response": {"degree": 3}}, r"line \d+: response.degree: Input should be 1 or 2"),
         ({"drift_sd": -1}, r"calibration\.yaml: line \d+: drift_sd"),
         ({"drifts": 1}, "did you mean 'drift_sd'"),
         ({"logs": "*.nothing"}, "no file matches"),
     ],
 )
 def test_a_wrong_configuration_is_told_with_its_line(config, change, message):
-    config.write_text(yaml.safe_dump(yaml.safe_load(config.read_text()) | change))
     with pytest.raises(ConfigError, match=message):
-        read_calibration(config)
+        read_own(changed(config, "calibration.yaml", **change), Calibration)
 
 
 def test_trace_wants_a_datum_or_a_mean(config, tmp_path):
