@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from scipy.stats import t
 
 from metroflux.uncertainty import ErrorModel
 from observations.dataset import GOOD
+from observations.flux_lidar.plane import PlaneSettings
 from observations.flux_lidar.rays import Rays
+from observations.flux_lidar.simulator import Scene, simulate_fluxes
 from observations.flux_lidar.wind import FitSettings, fit_wind
 from observations.formats.series import Supplement
 from observations.metrology.picarro import read_log
@@ -86,6 +89,24 @@ def winds() -> Iterator[Line]:
         )
 
 
+def planes() -> Iterator[Line]:
+    """Yield how often the flux through a simulated plane lies within its 95 % interval."""
+    scene = Scene(np.arange(300.0, 1201.0, 30.0), np.arange(0.25, 15.0, 0.5))
+    stated = PlaneSettings(5.0, 0.06, 20.0, 4.0, scene.background, 8e-9, 0.03)
+    for by_lidar in (True, False):
+        settings = replace(stated, background_by_lidar=by_lidar)
+        flux, terms = simulate_fluxes(scene, settings, 1000, np.random.default_rng(7))
+        away = np.abs(flux - scene.emission)
+        inside = 100 * np.mean(away <= 1.96 * np.sqrt(sum(term**2 for term in terms.values())))
+        noise = 100 * np.mean(away <= 1.96 * terms["lidar-noise"])
+        whose = "lidar" if by_lidar else "tower"
+        yield (
+            f"DIAL plane flux, background by {whose}",
+            f"{inside:.1f} % (noise alone {noise:.1f})",
+            "93 to 97",
+        )
+
+
 def files(data: Path) -> Iterator[Line]:
     """Yield what real files give."""
     root = data / "observations"
@@ -116,7 +137,7 @@ def files(data: Path) -> Iterator[Line]:
 def main() -> None:
     """Print the figures."""
     data = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    lines = [*scales(), *shared_errors(), *winds(), *(files(data) if data else ())]
+    lines = [*scales(), *shared_errors(), *winds(), *planes(), *(files(data) if data else ())]
     for what, figure, want in lines:
         print(f"{what:52s} {figure:28s} ({want})")
     if data is None:

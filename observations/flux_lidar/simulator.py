@@ -1,12 +1,13 @@
 """A DIAL that scans a plane with a plume of known emission through it: truth for retrieval and plane flux."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
 
 from metroflux import schema
 from observations.flux_lidar.dial import AVOGADRO, air_density, noise, number_density
+from observations.flux_lidar.plane import Plane, PlaneSettings, cell_areas, emission
 from observations.flux_lidar.rays import Floats
 
 
@@ -77,6 +78,32 @@ class Scene:
         settings = (believed * self.cross_section, self.gate_length)
         sd, correlation = noise(off, on, *settings)
         return number_density(off, on, *settings) / molecules, sd / molecules, correlation
+
+
+def simulate_fluxes(
+    scene: Scene, settings: PlaneSettings, count: int, rng: np.random.Generator
+) -> tuple[Floats, dict[str, Floats]]:
+    """Return plane fluxes of scans, mol s-1, shape (count,), and the stated uncertainty from each cause.
+
+    Each scan has its own draw of shot noise and of every error that `settings` states: of wind, background,
+    cross-section and density. The true emission is the scene's.
+    """
+    area = cell_areas(scene.middle, scene.elevation, scene.gate_length)
+    air = air_density(np.array(scene.pressure), np.array(scene.temperature))
+    found = []
+    for _ in range(count):
+        spectral, dense, wind, ground = rng.standard_normal(4) * (
+            settings.cross_section_sd, settings.density_sd, settings.speed_sd, settings.background_sd,
+        )  # fmt: skip
+        value, sd, correlation = scene.retrieve(*scene.echoes((), rng), 1.0 + spectral)
+        background = scene.background + ground
+        if settings.background_by_lidar:
+            background = background / (1 + spectral) / (1 + dense)
+        plane = Plane(value / (1 + dense), sd, correlation, air * (1 + dense), area)
+        angle = scene.angle + settings.angle_sd * rng.standard_normal()
+        speed = scene.speed * (1 + wind)
+        found.append(emission(plane, replace(settings, speed=speed, angle=angle, background=background)))
+    return np.array([f for f, _ in found]), {k: np.array([t[k] for _, t in found]) for k in found[0][1]}
 
 
 def simulate_scan(scene: Scene, cross_section_sd: float, rng: np.random.Generator) -> xr.Dataset:

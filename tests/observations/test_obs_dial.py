@@ -20,7 +20,7 @@ from observations.flux_lidar.plane import (
     emission,
     plane_flux,
 )
-from observations.flux_lidar.simulator import Scene, simulate_scan
+from observations.flux_lidar.simulator import Scene, simulate_fluxes, simulate_scan
 
 SCENE = Scene(np.arange(300.0, 1201.0, 30.0), np.arange(0.25, 15.0, 0.5))
 SETTINGS = PlaneSettings(
@@ -51,29 +51,11 @@ def test_noise_and_its_correlation_are_those_of_repetition():
     assert found == pytest.approx(correlation[0, 5, :-1], abs=0.06)
 
 
-def draws(p, n, rng):
-    """Return fluxes of n scans, each with its own draw of every common error, and their stated terms."""
-    area = cell_areas(SCENE.middle, SCENE.elevation, SCENE.gate_length)
-    true_air = air_density(np.array(SCENE.pressure), np.array(SCENE.temperature))
-    found = []
-    for _ in range(n):
-        spectral, dense, wind, ground = rng.standard_normal((4,)) * (
-            p.cross_section_sd, p.density_sd, p.speed_sd, p.background_sd,
-        )  # fmt: skip
-        value, sd, correlation = SCENE.retrieve(*SCENE.echoes((), rng), 1.0 + spectral)
-        background = SCENE.background + ground
-        if p.background_by_lidar:
-            background = background / (1 + spectral) / (1 + dense)
-        plane = Plane(value / (1 + dense), sd, correlation, true_air * (1 + dense), area)
-        angle = SCENE.angle + p.angle_sd * rng.standard_normal()
-        believed = replace(p, speed=SCENE.speed * (1 + wind), angle=angle, background=background)
-        found.append(emission(plane, believed))
-    return np.array([f for f, _ in found]), {k: np.array([t[k] for _, t in found]) for k in found[0][1]}
-
-
 @pytest.mark.parametrize("by_lidar", [True, False])
 def test_the_plane_flux_lies_within_its_interval_in_93_to_97_percent_of_1000_draws(by_lidar):
-    flux, terms = draws(replace(SETTINGS, background_by_lidar=by_lidar), 1000, np.random.default_rng(7))
+    flux, terms = simulate_fluxes(
+        SCENE, replace(SETTINGS, background_by_lidar=by_lidar), 1000, np.random.default_rng(7)
+    )
     sd = np.sqrt(sum(t**2 for t in terms.values()))
     inside = float(np.mean(np.abs(flux - SCENE.emission) <= 1.96 * sd))
     assert 0.93 <= inside <= 0.97
