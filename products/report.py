@@ -15,6 +15,7 @@ from markupsafe import Markup
 from metroflux import schema
 from metroflux.errors import DataError
 from products import attribution, figures
+from products.fit_tables import hyperparameters, influential, signed, sites
 from products.planes import planes
 from products.show import symbol
 from products.table import write_whole
@@ -22,10 +23,7 @@ from products.totals import COVERAGE, INFORMATION_THRESHOLD, information, verdic
 from products.words import dates, reading_unit, rounded, sentences
 
 _MOLE = {"co2": (1e6, "µmol/mol"), "ch4": (1e9, "nmol/mol")}
-_FITS = ("prior", "posterior")
 _CHI2_LIMITS = (0.5, 2.0)
-_NOT_WHITE = 0.05
-_MOST_INFLUENTIAL = 5
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def render(diagnostics: xr.Dataset, posterior: xr.Dataset, totals: xr.Dataset, c
         dropped=_dropped(context.dropped),
         lidar=[] if context.lidar is None else context.lidar.dropna().to_dict("records"),
         used=int(diagnostics.sizes["obs"]),
-        sites=_sites(diagnostics, factor),
+        sites=sites(diagnostics, factor),
         planes=planes(diagnostics, species.lower()),
         fit=_fit(diagnostics, posterior),
         rows=_rows(run, totals),
@@ -107,26 +105,12 @@ def render(diagnostics: xr.Dataset, posterior: xr.Dataset, totals: xr.Dataset, c
         materials=attribution.materials(run),
         confused=attribution.confused(run),
         threshold=round(100 * INFORMATION_THRESHOLD),
-        chosen=_hyperparameters(diagnostics),
-        influential=_influential(diagnostics, factor),
+        chosen=hyperparameters(diagnostics),
+        influential=influential(diagnostics, factor),
         series=figures.site_series(diagnostics, factor, unit),
         histogram=figures.innovation_histogram(diagnostics),
         bars=figures.budget_bars([line["cause"] for line in budget], shares),
     )
-
-
-def withheld_words(withheld: float, prior: float) -> str:
-    """Return in plain words whether a site is predicted better by the other sites than by the prior alone.
-
-    >>> withheld_words(2.0, 1.0)
-    'no skill: worse than the prior (error + 100 %)'
-    """
-    change = 100 * (withheld / prior - 1)
-    if abs(change) < 2:
-        return "no skill: the same as the prior"
-    if change > 0:
-        return f"no skill: worse than the prior (error + {change:.0f} %)"
-    return f"skill: error {-change:.0f} % smaller than with the prior"
 
 
 def _dropped(table: pd.DataFrame | None) -> list[dict[str, Any]]:
@@ -137,84 +121,6 @@ def _dropped(table: pd.DataFrame | None) -> list[dict[str, Any]]:
         raise DataError(f"report: the table of dropped data lacks {', '.join(sorted(absent))}")
     columns = zip(table["site"], table["reason"], table["count"], strict=True)
     return [{"site": str(s), "reason": str(r), "count": int(n)} for s, r, n in columns]
-
-
-def _sites(diagnostics: xr.Dataset, factor: float) -> list[dict[str, Any]]:
-    lines = []
-    for i, name in enumerate(diagnostics["site_name"].values):
-        one = diagnostics.isel(site_name=i)
-        of_site = diagnostics["site"].values == name
-        apart = {w: diagnostics["mole_fraction"] - diagnostics[f"{w}_mole_fraction"] for w in _FITS}
-        bias = {w: float(np.mean(values.values[of_site])) * factor for w, values in apart.items()}
-        prior, withheld = float(one["site_prior_rmse"]), float(one["site_withheld_rmse"])
-        lines.append(
-            {
-                "name": str(name),
-                "count": int(one["site_count"]),
-                "prior": f"{prior * factor:.2f}",
-                "posterior": f"{float(one['site_posterior_rmse']) * factor:.2f}",
-                "withheld": f"{withheld * factor:.2f}",
-                "prior_bias": _signed(bias["prior"]),
-                "posterior_bias": _signed(bias["posterior"]),
-                "chi2": f"{float(one['site_chi2']) / max(int(one['site_count']), 1):.2f}",
-                "withheld_chi2": f"{float(one['site_withheld_chi2']) / max(int(one['site_count']), 1):.2f}",
-                "dofs": f"{float(one['site_dofs']):.1f}",
-                "white": _white(float(one["site_autocorrelation"]), float(one["site_whiteness_p"])),
-                "words": withheld_words(withheld, prior),
-                "skill": withheld < 0.98 * prior,
-            }
-        )
-    return lines
-
-
-def _white(autocorrelation: float, p: float) -> str:
-    """Return lag-1 autocorrelation and whether the residuals in time are white.
-
-    >>> _white(0.412, 0.0004)
-    '+0.41, not white'
-    """
-    if np.isnan(p):
-        return "too few data"
-    return f"{_signed(autocorrelation)}{', not white' if p < _NOT_WHITE else ''}"
-
-
-def _hyperparameters(diagnostics: xr.Dataset) -> list[dict[str, str]]:
-    """Return what was estimated and what was fixed, lengths in km and durations in h."""
-    if "hyperparameter" not in diagnostics.coords:
-        return []
-    shown = {"m": (1e-3, " km"), "s": (1 / 3600, " h"), "1": (1.0, "")}
-    lines = []
-    for i in range(diagnostics.sizes["hyperparameter"]):
-        one = diagnostics.isel(hyperparameter=i)
-        scale, unit = shown[str(one["hyperparameter_unit"].values)]
-        lines.append(
-            {
-                "name": str(one["hyperparameter"].values),
-                "value": f"{float(one['hyperparameter_value']) * scale:.3g}{unit}",
-                "sd": f"{float(one['hyperparameter_sd']) * scale:.2g}{unit}",
-                "stated": f"{float(one['hyperparameter_stated']) * scale:.3g}{unit}",
-                "status": str(one["hyperparameter_status"].values),
-            }
-        )
-    return lines
-
-
-def _influential(diagnostics: xr.Dataset, factor: float) -> list[dict[str, str]]:
-    """Return the data whose absence would move the solution most."""
-    order = np.argsort(-diagnostics["influence"].values, kind="stable")[:_MOST_INFLUENTIAL]
-    return [
-        {
-            "name": str(one["datum_id"].values),
-            "site": str(one["site"].values),
-            "time": str(one["time"].values)[:16],
-            "influence": f"{float(one['influence']):.2f}",
-            "leverage": f"{float(one['leverage']):.2f}",
-            "residual": _signed(float(one["loo_residual"]) * factor),
-            "sd": f"{float(one['loo_sd']) * factor:.2f}",
-            "weight": f"{float(one['weight']):.2f}" if "weight" in one else "1",
-        }
-        for one in (diagnostics.isel(obs=i) for i in order)
-    ]
 
 
 def _fit(diagnostics: xr.Dataset, posterior: xr.Dataset) -> dict[str, Any]:
@@ -239,7 +145,7 @@ def _fit(diagnostics: xr.Dataset, posterior: xr.Dataset) -> dict[str, Any]:
         "share": f"{100 * float(diagnostics['dofs']) / n:.0f}",
         "evidence": f"{float(diagnostics['log_evidence']):.1f}",
         "condition": f"{float(diagnostics['condition_number']):.1e}",
-        "mean": _signed(float(scaled.mean())),
+        "mean": signed(float(scaled.mean())),
         "outside": f"{100 * float(np.mean(np.abs(scaled) > COVERAGE)):.1f}",
         "parameters": [
             _parameter(p) for p in (posterior.isel(parameter=i) for i in range(posterior.sizes["parameter"]))
@@ -308,7 +214,3 @@ def _budget(run: xr.Dataset, traceability: Mapping[str, Sequence[str]]) -> list[
         }
         for i in order
     ]
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")

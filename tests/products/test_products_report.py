@@ -6,8 +6,9 @@ import pytest
 
 from inversion.table import hyperparameters
 from metroflux.errors import DataError, SchemaError
+from products.fit_tables import withheld_words
 from products.periods import named_periods
-from products.report import Context, render, withheld_words, write_report
+from products.report import Context, render, write_report
 from products.totals import make_totals
 
 
