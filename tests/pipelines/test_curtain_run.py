@@ -79,7 +79,7 @@ def test_a_run_from_files_with_a_curtain_is_that_of_a_constant_or_of_a_twin(data
     crs = CRS.from_cf(ends.spatial_ref.attrs)
     to_degrees = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True)
     row = int(np.flatnonzero(ends.datum_id.values == got.datum_id.values[7])[0])
-    values = []
+    values, counts = [], []
     for p in np.flatnonzero(np.isfinite(ends.end_x.values[row])):
         x, y, z, age = (float(ends[f"end_{n}"].values[row, p]) for n in ("x", "y", "height", "hours"))
         inside = {n: np.clip(v, *met[n].values[[0, -1]]) for n, v in (("x", x), ("y", y))}
@@ -87,5 +87,6 @@ def test_a_run_from_files_with_a_curtain_is_that_of_a_constant_or_of_a_twin(data
         hours = (ends.time.values[row] - AXES["time"][0]) / np.timedelta64(1, "h") - age
         lon, lat = to_degrees.transform(x, y)
         values.append(sloping(hours, z + ground, lat, lon))
-    assert got.background.values[7] == pytest.approx(np.mean(values) * 1e-9, rel=1e-9)
+        counts.append(float(ends.end_weight.values[row, p]))
+    assert got.background.values[7] == pytest.approx(np.average(values, weights=counts) * 1e-9, rel=1e-9)
     assert got.attrs["end_points_beyond_field"] == 0

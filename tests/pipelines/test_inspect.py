@@ -18,10 +18,10 @@ from observations.metrology.certificates import COLUMNS
 from observations.metrology.files import write_observations
 from observations.recognise import FORMATS, read
 from pipelines import sources
-from pipelines.cli import observations as group
 from pipelines.fields import paths_of
 from pipelines.inputs import read_source
 from pipelines.inspect_command import SHOW, inspect_file
+from pipelines.observations_cli import files as group
 
 
 def printed(path, width=80, **chosen):
