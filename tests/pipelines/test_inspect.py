@@ -21,7 +21,6 @@ from pipelines import sources
 from pipelines.fields import paths_of
 from pipelines.inputs import read_source
 from pipelines.inspect_command import SHOW, inspect_file
-from pipelines.observations_cli import files as group
 
 
 def printed(path, width=80, **chosen):
@@ -172,10 +171,6 @@ def test_a_wrong_file_or_format_is_a_data_error(tmp_path):
 def test_the_configuration_knows_every_format():
     words = get_args(sources.FormatSource.model_fields["reader"].annotation)
     assert set(words) == {"auto", *FORMATS}
-    assert [command.name or command.callback.__name__ for command in group.registered_commands] == [
-        "inspect",
-        "compare",
-    ]
 
 
 @pytest.mark.realdata
