@@ -171,12 +171,15 @@ def trace(
     mean: Annotated[
         str | None, typer.Option(metavar="SITE", help="the mean of the good data of a site, or of 'all'")
     ] = None,
+    total: Annotated[
+        str | None, typer.Option(metavar="REGION[:PERIOD]", help="a total of a run, such as domain")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="also draw it, as .svg or .png")] = None,
 ) -> None:
-    """Tell what a datum rests on: analyser, working standards, certificates, reference material."""
-    from pipelines.tracing import trace_command
+    """Tell what a datum, a mean or a total rests on: analysers, tanks, certificates, reference material."""
+    from pipelines.tracing import Asked, trace_command
 
-    trace_command(dataset, datum_id, mean, plot, OUT)
+    trace_command(dataset, Asked(datum_id, mean, total), plot, OUT)
 
 
 @cli.command()

@@ -1,5 +1,6 @@
-"""`metroflux trace`: what a datum, or the mean of a site, rests on."""
+"""`metroflux trace`: what a datum, the mean of a site, or a total of a run rests on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,35 +10,58 @@ from rich.console import Console
 from metroflux.errors import ConfigError, DataError
 from observations.dataset import GOOD
 from observations.metrology.files import read_observations
-from observations.metrology.trace import render, trace_datum, trace_mean
+from observations.metrology.trace import Tree, render, trace_datum, trace_mean
 
 
-def trace_command(
-    dataset: Path, datum_id: str | None, mean_of: str | None, plot: Path | None, out: Console
-) -> None:
-    """Print the tree of a datum, or of the mean of the good data of a site, and draw it if asked.
+@dataclass(frozen=True)
+class Asked:
+    """What is traced, one of three.
+
+    mean_of : a site, or "all"; total : region and period of a run, "domain:run"
+    """
+
+    datum_id: str | None = None
+    mean_of: str | None = None
+    total: str | None = None
+
+    def __post_init__(self) -> None:
+        if [self.datum_id, self.mean_of, self.total].count(None) != 2:
+            raise ConfigError(
+                "trace: expected one of: a DATUM_ID, --mean SITE (or 'all'), --total REGION[:PERIOD]"
+            )
+
+
+def trace_command(dataset: Path, asked: Asked, plot: Path | None, out: Console) -> None:
+    """Print the tree of a datum, of the mean of the good data of a site or of a total; draw it if asked.
 
     Raises
     ------
     ConfigError
-        If not exactly one of datum and mean is asked for, or the plot is neither SVG nor PNG.
+        If the plot is neither SVG nor PNG, or a total is asked of what is no run.
     """
-    if (datum_id is None) == (mean_of is None):
-        raise ConfigError("trace: expected a DATUM_ID, or --mean with a site (or 'all')")
     if plot is not None and plot.suffix not in (".svg", ".png"):
         raise ConfigError(f"--plot '{plot}'; expected a file that ends in .svg or .png")
-    ds = observations_of(dataset)
-    if datum_id is not None:
-        tree = trace_datum(ds, datum_id)
-    else:
-        chosen = np.ones(ds.sizes["obs"], dtype=bool) if mean_of == "all" else ds.site.values == mean_of
-        tree = trace_mean(ds, chosen & (ds.flag.values == GOOD))
+    tree = _tree(dataset, asked)
     out.print(render(tree), markup=False, highlight=False, soft_wrap=True)
     if plot is not None:
         from products.trace_plot import draw_trace
 
         draw_trace(tree, plot)
         out.print(str(plot), markup=False, highlight=False, soft_wrap=True)
+
+
+def _tree(dataset: Path, asked: Asked) -> Tree:
+    ds = observations_of(dataset)
+    if asked.datum_id is not None:
+        return trace_datum(ds, asked.datum_id)
+    if asked.total is not None:
+        from pipelines.total_trace import trace_total
+
+        region, _, period = asked.total.partition(":")
+        return trace_total(dataset, ds, region, period or "run")
+    everything = asked.mean_of == "all"
+    chosen = np.ones(ds.sizes["obs"], dtype=bool) if everything else ds.site.values == asked.mean_of
+    return trace_mean(ds, chosen & (ds.flag.values == GOOD))
 
 
 def observations_of(dataset: Path) -> xr.Dataset:

@@ -15,6 +15,8 @@ Floats = npt.NDArray[np.float64]
 
 ATTRIBUTE = "traceability"
 """Attribute of a dataset that holds its nodes as JSON."""
+Parts = dict[tuple[str, str], float]
+"""Variance by cause and what it rests on."""
 _SHOWN = {"co2": (1e6, "umol mol-1")} | dict.fromkeys(("ch4", "co", "n2o"), (1e9, "nmol mol-1"))
 
 
@@ -41,7 +43,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Branch:
-    """One line of the tree: text, its own part of the standard uncertainty (mol mol-1), what follows."""
+    """One line of the tree: text, its own part of the standard uncertainty, what follows."""
 
     text: str
     sd: float
@@ -50,7 +52,7 @@ class Branch:
 
 @dataclass(frozen=True)
 class Tree:
-    """What a datum or mean rests on: value and standard uncertainty, mol mol-1, and the factor to `unit`."""
+    """What a number rests on: its value, and the factor that carries it and all uncertainties to `unit`."""
 
     root: Branch
     value: float
@@ -81,13 +83,25 @@ def trace(observations: xr.Dataset, weights: Floats, title: str) -> Tree:
     """
     random, shared = components(observations)
     used = weights != 0
-    parts: dict[tuple[str, str], float] = {}
+    parts: Parts = {}
     for r in random:
         key = (r.name, "")
         parts[key] = parts.get(key, 0.0) + float(np.sum((weights * r.sd) ** 2))
     for s in shared:
         key = (s.cause, s.traceable_to)
         parts[key] = parts.get(key, 0.0) + float(weights @ s.column) ** 2
+    gas = str(observations.species.values[used][0])
+    factor, unit = shown(gas)
+    value = float(weights[used] @ observations.mole_fraction.values[used])
+    return Tree(tree_of(observations, used, parts, title), value, factor, unit)
+
+
+def tree_of(observations: xr.Dataset, used: npt.NDArray[np.bool_], parts: Parts, title: str) -> Branch:
+    """Return what a number rests on, from the variances that make it up.
+
+    used : which data are behind it, shape (obs,): their analysers begin the chains
+    parts : variance by cause and what it rests on, in the square of the number's unit
+    """
     nodes = nodes_of(observations)
     pairs = zip(observations.site.values[used], observations.species.values[used], strict=True)
     entries = [name for name in dict.fromkeys(f"{s}:{g}" for s, g in pairs) if name in nodes]
@@ -98,11 +112,7 @@ def trace(observations: xr.Dataset, weights: Floats, title: str) -> Tree:
         for (cause, source), variance in sorted(parts.items(), key=lambda item: -item[1])
         if source not in spent and variance > 0
     )
-    gas = str(observations.species.values[used][0])
-    factor, unit = shown(gas)
-    value = float(weights[used] @ observations.mole_fraction.values[used])
-    root = Branch(title, float(np.sqrt(sum(parts.values()))), (*chains, *loose))
-    return Tree(root, value, factor, unit)
+    return Branch(title, float(np.sqrt(sum(parts.values()))), (*chains, *loose))
 
 
 def trace_datum(observations: xr.Dataset, datum_id: str) -> Tree:
@@ -137,7 +147,7 @@ def trace_mean(observations: xr.Dataset, rows: npt.NDArray[np.bool_]) -> Tree:
     return trace(observations, rows / rows.sum(), title)
 
 
-def _chain(nodes: dict[str, Node], name: str, parts: dict[tuple[str, str], float], spent: set[str]) -> Branch:
+def _chain(nodes: dict[str, Node], name: str, parts: Parts, spent: set[str]) -> Branch:
     """Return a node and all it rests on; each error is counted where its node is first met."""
     node = nodes[name]
     own = sum(variance for (_, source), variance in parts.items() if source == name)

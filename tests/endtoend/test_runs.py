@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,25 @@ def test_demo_finds_the_plant_that_the_inventory_forgot(demo):
         r for r in demo.totals() if (r["region"], r["sector"], r["period"]) == ("South", "total", "run")
     )
     assert south["verdict"] == "higher"
+
+
+CHAIN = (
+    "analyser: analyser of CEN",
+    "working standard: tank-CEN",
+    "certificate: certificate-0001",
+    "scale: WMO CO2 X2019",
+)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_city_total_of_the_demo_is_traced_to_its_scale(demo):
+    done = metroflux("trace", demo.folder, "--total", "domain")
+    assert done.returncode == 0, done.stdout + done.stderr
+    places = [done.stdout.index(part) for part in CHAIN]
+    assert places == sorted(places)
+    numbers = [float(n) for n in re.findall(r"u = ([\d.]+)", done.stdout)]
+    assert sum(n**2 for n in numbers[1:]) == pytest.approx(numbers[0] ** 2, rel=0.02)  # three digits each
 
 
 @pytest.mark.slow

@@ -19,7 +19,7 @@ from pipelines.calibration import Calibration, calibrate_command
 from pipelines.own_config import read_own
 from pipelines.scales import on_scale
 from pipelines.sources import Scale
-from pipelines.tracing import trace_command
+from pipelines.tracing import Asked, trace_command
 from pipelines.transfer_command import equivalence_command
 
 TANKS = (
@@ -83,11 +83,11 @@ def test_calibrate_writes_observations_checks_and_a_plot_and_trace_reads_them(co
     assert (tmp_path / "out/calibration.png").stat().st_size > 10_000
     assert (tmp_path / "out/checks.csv").read_text().startswith("time,tank,count,value,certified,bias")
     datum = str(ds.datum_id.values[2])
-    tree = printed(trace_command, tmp_path / "out/observations.nc", datum, None, tmp_path / "tree.svg")
+    tree = printed(trace_command, tmp_path / "out/observations.nc", Asked(datum), tmp_path / "tree.svg")
     for word in ("analyser: CFADS9999", "cylinder T1", "k = 2", "reference material: X2019-L3", "drift"):
         assert word in tree
     assert "X2019-L3" in (tmp_path / "tree.svg").read_text() or (tmp_path / "tree.svg").stat().st_size > 5_000
-    mean = printed(trace_command, tmp_path / "out/observations.nc", None, "TWR", None)
+    mean = printed(trace_command, tmp_path / "out/observations.nc", Asked(mean_of="TWR"), None)
     assert "mean of 6 data" in mean
 
 
@@ -182,26 +182,24 @@ def test_a_wrong_configuration_is_told_with_its_line(config, change, message):
 def test_trace_wants_a_datum_or_a_mean(config, tmp_path):
     printed(calibrate_command, config, tmp_path / "out")
     path = tmp_path / "out/observations.nc"
-    for arguments in (
-        (path, None, None, None),
-        (path, "x", "TWR", None),
-        (path, "x", None, tmp_path / "a.gif"),
-    ):
-        with pytest.raises(ConfigError):
-            printed(trace_command, *arguments)
+    for datum, site in ((None, None), ("x", "TWR")):
+        with pytest.raises(ConfigError, match="expected one of: a DATUM_ID"):
+            Asked(datum, site)
+    with pytest.raises(ConfigError, match=r"a\.gif'; expected a file that ends in \.svg or \.png"):
+        printed(trace_command, path, Asked("x"), tmp_path / "a.gif")
     with pytest.raises(DataError, match="no datum 'TWR:x'"):
-        printed(trace_command, path, "TWR:x", None, None)
+        printed(trace_command, path, Asked("TWR:x"), None)
     with pytest.raises(DataError, match="mean of 0 data"):
-        printed(trace_command, path, None, "XXX", None)
+        printed(trace_command, path, Asked(mean_of="XXX"), None)
     with pytest.raises(DataError, match="no observations of a run in it"):
-        printed(trace_command, tmp_path, "x", None, None)
+        printed(trace_command, tmp_path, Asked("x"), None)
     kept = tmp_path / "run" / ".work" / "data-1" / "observations.nc"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(path.read_bytes())
-    assert "mean of 6 data" in printed(trace_command, tmp_path / "run", None, "all", None)
+    assert "mean of 6 data" in printed(trace_command, tmp_path / "run", Asked(mean_of="all"), None)
     (tmp_path / "bad.nc").write_text("text")
     with pytest.raises(DataError, match="cannot be read as netCDF"):
-        printed(trace_command, tmp_path / "bad.nc", "x", None, None)
+        printed(trace_command, tmp_path / "bad.nc", Asked("x"), None)
 
 
 def test_the_configured_scale_is_reached_by_a_national_edge(config, tmp_path):
