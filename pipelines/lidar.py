@@ -39,7 +39,7 @@ def read_planes(job: Job) -> Outputs:
     grid, planes = Grid.from_dataset(job.dataset("grid")), config.observations.planes
     found = {plane.label: measure(plane, config.run.species) for plane in planes}
     rows = direct_rows(
-        [one.result for one in found.values()],
+        [of_interval(found[plane.label].result, plane.representativeness_sd) for plane in planes],
         {label: (one.begin, one.end) for label, one in found.items()},
         {plane.label: cell_of(plane.facility, grid, plane.label) for plane in planes},
     )
@@ -80,6 +80,11 @@ def measure(plane: PlaneScan, species: str) -> Measured:
     begin, end = scan.time.values.min(), scan.time.values.max() + last
     place = float(scan.latitude), float(scan.longitude)
     return Measured(plane_flux(scan, settings, plane.label), begin, end, *place)
+
+
+def of_interval(flux: Result, share: float) -> Result:
+    """Return a flux of minutes as that of its flux interval, with one cause more."""
+    return Result(flux.label, flux.value, {**flux.terms, f"within-interval:{flux.label}": share * flux.value})
 
 
 def cell_of(facility: Facility, grid: Grid, label: str) -> xr.DataArray:

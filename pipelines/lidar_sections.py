@@ -70,6 +70,10 @@ class LidarPlane(PlaneScan):
     """The emission through a plane as a datum on the fluxes of the facility's cell."""
 
     facility: Facility = Field(description="what emits through the plane")
+    representativeness_sd: NotNegative = Field(
+        description="how far the emission during the scan may be off its mean over the flux interval, as a "
+        "share of it, 1"
+    )
 
 
 class MixingFilter(Section):

@@ -34,6 +34,7 @@ PLANE = {
     "background": {"value": 1950, "sd": 8, "unit": "ppb", "by_lidar": True},
     "facility": {"latitude": 40.0, "longitude": 116.0},
     "averaging_s": 20,
+    "representativeness_sd": 0.2,
 }
 FILTER = {"role": "filter", "site": "D", "least": 2, "unknown": "keep"}
 CONFIG = {
@@ -122,6 +123,11 @@ def test_a_plane_is_a_row_on_its_facility_and_holds_the_truth(folder):
     rows = rows["planes"]
     assert rows.weight.values[0, 4, 7] == 0.5
     assert rows.weight.values.sum() == 0.5
+    plane = read_config(written(folder)).config.observations.planes[0]
+    scan_alone = lidar.measure(plane, "ch4").result
+    assert rows.emission.values[0] == pytest.approx(scan_alone.value)
+    whole = rows.emission_sd.values[0] ** 2 + (rows.emission_shared.values[0] ** 2).sum()
+    assert whole == pytest.approx(scan_alone.sd**2 + (0.2 * scan_alone.value) ** 2)  # and within its interval
     sd = np.sqrt(rows.emission_sd.values[0] ** 2 + (rows.emission_shared.values[0] ** 2).sum())
     assert abs(rows.emission.values[0] - SCENE.emission) < 3 * sd
     np.testing.assert_array_equal(
@@ -268,7 +274,8 @@ def test_a_wrong_mixing_height_widens_the_error_of_each_datum_in_proportion(tmp_
 BOWEN = """
 observations:
   planes:
-    - {file: plane.nc, label: mine, averaging_s: 20, facility: {latitude: LAT, longitude: LON},
+    - {file: plane.nc, label: mine, averaging_s: 20, representativeness_sd: 0.1,
+       facility: {latitude: LAT, longitude: LON},
        wind: {speed: 5.0, speed_sd: 0.06, direction: 250, direction_sd: 4},
        background: {value: 1950, sd: 8, unit: ppb, by_lidar: true}}
 """
