@@ -71,6 +71,7 @@ def arrays(path):
         }
 
 
+@pytest.mark.slow
 def test_with_a_store_the_file_is_the_same_and_a_second_call_computes_nothing(cube, table, tmp_path):
     plain, kept = tmp_path / "plain.nc", tmp_path / "kept.nc"
     footprints("--met", cube, "--receptors", table, "-o", plain)

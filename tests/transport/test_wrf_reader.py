@@ -243,6 +243,7 @@ def test_bowen_met_agrees_with_what_wrf_itself_diagnoses(bowen, data):
     assert np.median(met.p.values[3, 0] / ground) == pytest.approx(np.exp(-10.0 / 8800.0), rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.realdata
 def test_bowen_receptors_have_finite_footprints(bowen):
     met, grid = bowen
