@@ -72,4 +72,4 @@ def test_the_tree_of_a_total_is_drawn(responses, tmp_path):
     said = out.export_text()
     assert "total of both, 2011-01-01T00:00 to 2011-05-01T00:00" in said
     assert "prior inventory" in said
-    assert (tmp_path / "tree.svg").stat().st_size > 5000
+    assert "prior inventory" in (tmp_path / "tree.svg").read_text(encoding="utf-8")
